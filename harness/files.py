@@ -1,0 +1,73 @@
+"""Writing files so that a kill or a full disk leaves either the old file or the new one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recgen_bench.harness.errors import OutputError
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file in one step: temporary file in the same folder, flushed to disk, then renamed.
+
+    Raises:
+        OutputError: No permission, no space, or the folder cannot be made; nothing is left behind.
+    """
+    with replacing(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what the body wrote there becomes `path` when it ends well.
+
+    Raises:
+        OutputError: The file cannot be written; the temporary file is removed.
+    """
+    partial: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+        os.close(handle)
+        partial = Path(name)
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """Return the error for a failed write, with what to do about it."""
+    hints = {
+        errno.ENOSPC: "free some space and repeat the command; finished phases are kept",
+        errno.EDQUOT: "free some of your quota and repeat the command; finished phases are kept",
+        errno.EACCES: "choose another folder with --out, or change its permissions",
+        errno.EROFS: "choose a folder on a writable disk with --out",
+    }
+    what = f"cannot be written: {error.strerror or error}"
+    return OutputError(what, hint=hints.get(error.errno or 0, "choose another folder"), where=str(path))
+
+
+def check_writable(folder: Path) -> None:
+    """Fail early when results could not be stored in a folder.
+
+    Raises:
+        OutputError: It is a file, cannot be made, or cannot be written to.
+    """
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise OutputError("is a file, not a folder", hint="choose another folder", where=str(existing))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise unwritable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
