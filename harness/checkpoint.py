@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from recgen_bench.harness.accounting import Cost
 from recgen_bench.harness.errors import DataError, MethodFailed
-from recgen_bench.harness.files import replacing
+from recgen_bench.harness.files import write_atomic
 
 Value = Any
 """A frozen dataclass, tuple, list, dict with text keys, array, tensor, number, text, bool or None."""
@@ -30,12 +31,12 @@ def save(path: Path, value: Value) -> None:
         MethodFailed: The value holds something that is not plain data, named by its path.
         OutputError: The file cannot be written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialise
 
     tensors: dict[str, Any] = {}
     outline = _flatten(value, "value", tensors)
-    with replacing(path) as partial:
-        save_file(tensors, partial, metadata={"outline": json.dumps(outline)})
+    # Through memory rather than `save_file`, whose own I/O errors do not say that the disk is full.
+    write_atomic(path, serialise(tensors, metadata={"outline": json.dumps(outline)}))
 
 
 def load(path: Path, root: type = object) -> Value:
@@ -73,26 +74,32 @@ class Snapshots:
     """The latest state inside a long phase, saved now and then so that a kill costs seconds.
 
     Attributes:
-        path: The file; removed by the loop when the phase ends.
+        path: The file; the loop removes it when the phase has ended.
         every_s: Seconds between two saves.
+        spent: () -> the phase's cost so far, stored along so that accounting survives a kill too.
     """
 
     path: Path
     every_s: float = 20.0
+    spent: Callable[[], Cost] = Cost
     _saved_at: float = dataclasses.field(default_factory=time.monotonic)
 
     def latest(self) -> Snapshot | None:
         """Return the last saved state, None at the start of a phase."""
         if not self.path.exists():
             return None
-        stored = load(self.path)
+        stored = load(self.path, Cost)
         return Snapshot(stored["step"], stored["state"])
+
+    def spent_earlier(self) -> Cost:
+        """Return what killed attempts at this phase had spent when they last saved."""
+        return load(self.path, Cost)["spent"] if self.path.exists() else Cost()
 
     def save_if_due(self, step: int, make_state: Callable[[], dict[str, Value]]) -> bool:
         """Save when `every_s` have passed since the last save; `make_state` is called only then."""
         if time.monotonic() - self._saved_at < self.every_s:
             return False
-        save(self.path, {"step": step, "state": make_state()})
+        save(self.path, {"step": step, "state": make_state(), "spent": self.spent()})
         self._saved_at = time.monotonic()
         return True
 
@@ -128,7 +135,9 @@ def _flatten(value: Value, path: str, tensors: dict[str, Any]) -> Any:
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return {"plain": value}
-    raise MethodFailed("this cannot be stored in a checkpoint", got=f"{type(value)!r} at {path}", expected=Value.__doc__)
+    raise MethodFailed(
+        "this cannot be stored in a checkpoint", got=f"{type(value)!r} at {path}", expected=Value.__doc__
+    )
 
 
 def _build(outline: Any, tensor: Callable[[str], Any], known: dict[str, type]) -> Value:

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from recgen_bench.harness.protocol import Resolution
 from recgen_bench.harness.scene import Capture
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """How large images are when they reach a method.
-
-    Exactly one of the two is given; with neither, images keep their size.
-
-    Attributes:
-        downscale: Divide the full size by this; the result is floored to whole pixels.
-        width: Pixels; the height is given too and the aspect ratio must agree within one pixel.
-        height: Pixels.
-        filter: "area" averages all source pixels under a target pixel (anti-aliased).
-    """
-
-    downscale: float | None = None
-    width: int | None = None
-    height: int | None = None
-    filter: str = "area"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +25,7 @@ class Request:
 
     scene: str | None
     source: Path | None
-    resolution: Resolution = Resolution()
+    resolution: Resolution = field(default_factory=Resolution)
     cameras: tuple[str, ...] = ()
     first: int = 0
     count: int | None = None

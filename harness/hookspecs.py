@@ -8,6 +8,7 @@ import pluggy
 
 from recgen_bench.harness.events import Event
 from recgen_bench.harness.registration import (
+    CheckInfo,
     DatasetInfo,
     ExecutorInfo,
     MethodInfo,
@@ -48,6 +49,11 @@ def register_protocols(register: Callable[[ProtocolSource], None]) -> None:
 @hookspec
 def register_executors(register: Callable[[ExecutorInfo], None]) -> None:
     """Register ways to run a plan: inline, a process pool, a cluster."""
+
+
+@hookspec
+def register_checks(register: Callable[[CheckInfo], None]) -> None:
+    """Register what `recgen-bench doctor` should look for on this machine."""
 
 
 @hookspec

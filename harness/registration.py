@@ -145,10 +145,18 @@ class PriorInfo:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorInfo:
-    """A way to run the cells of a plan: (plan, settings) -> iterator of records, see `recgen_bench.harness.plan`."""
+    """A way to run the cells of a plan: (cells, run_cell) -> iterator of records, see `harness.executors`."""
 
     name: str
     summary: str
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInfo:
+    """Something a plugin needs from the machine: () -> a line about what was found; raises when it is not."""
+
+    name: str
     target: Target
 
 

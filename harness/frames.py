@@ -1,0 +1,65 @@
+"""Storing rendered frames: what is on disk is what gets scored."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recgen_bench.harness.errors import DataError, MethodFailed
+from recgen_bench.harness.files import write_atomic
+from recgen_bench.harness.images import read_rgb8, write_png
+from recgen_bench.harness.method import Rendering
+from recgen_bench.harness.scene import Depth, Image, View
+
+
+def write_frame(folder: Path, view: View, rendering: Rendering, with_depth: bool) -> Image:
+    """Store one rendering as an 8-bit PNG (and its depth as NPZ) and return the stored pixels.
+
+    Raises:
+        MethodFailed: The rendering has another size than its camera, or values that are not finite.
+        OutputError: The file cannot be written.
+    """
+    expected = (view.camera.height, view.camera.width)
+    rgb = np.asarray(rendering.rgb)
+    if rgb.shape != (*expected, 3):
+        raise MethodFailed("rendered the wrong size", got=rgb.shape, expected=(*expected, 3), where=view.name)
+    if not np.isfinite(rgb).all():
+        raise MethodFailed("rendered values that are not finite", where=view.name)
+    pixels = quantise(rgb)
+    write_png(folder / f"{view.name}.png", pixels)
+    if with_depth and rendering.depth is not None:
+        if rendering.depth.shape != expected:
+            raise MethodFailed("rendered depth of the wrong size", got=rendering.depth.shape, where=view.name)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, depth=rendering.depth.astype(np.float32))
+        write_atomic(folder / f"{view.name}.npz", buffer.getvalue())
+    return pixels
+
+
+def read_frame(folder: Path, view: View) -> tuple[Image, Depth | None]:
+    """Return the stored pixels and depth of a view.
+
+    Raises:
+        DataError: The frame is missing or damaged.
+    """
+    depth_path = folder / f"{view.name}.npz"
+    depth = None
+    if depth_path.exists():
+        try:
+            with np.load(depth_path, allow_pickle=False) as stored:
+                depth = stored["depth"]
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"the stored depth cannot be read: {error}", where=str(depth_path)) from error
+    return read_rgb8(folder / f"{view.name}.png"), depth
+
+
+def quantise(rgb: NDArray) -> Image:
+    """Return values in [0, 1] as 8-bit pixels, rounded to nearest and clipped.
+
+    >>> quantise(np.array([[[0.0, 0.5, 1.2]]])).tolist()
+    [[[0, 128, 255]]]
+    """
+    return (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -1,0 +1,311 @@
+"""Driving one cell through the phases that every method shares.
+
+A cell is: open the scene, reconstruct, refine and distill once per round, render, score, record. Whatever
+was finished before a kill is not done again, and a repeated command gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from recgen_bench.harness import events
+from recgen_bench.harness.checkpoint import Snapshots
+from recgen_bench.harness.dataset import Request
+from recgen_bench.harness.errors import (
+    DataError,
+    MethodFailed,
+    OutputError,
+    PluginError,
+    RecgenError,
+    WeightsMissing,
+)
+from recgen_bench.harness.files import check_writable, unwritable
+from recgen_bench.harness.frames import read_frame, write_frame
+from recgen_bench.harness.method import Method, Refinement
+from recgen_bench.harness.pair import Pair
+from recgen_bench.harness.phases import Phases, exclusive, phase_paths
+from recgen_bench.harness.plan import Cell
+from recgen_bench.harness.provenance import environment
+from recgen_bench.harness.record import CellSpec, Record, Row, Status, Weights, image_hash, summarise
+from recgen_bench.harness.registration import resolve
+from recgen_bench.harness.run import Run
+from recgen_bench.harness.scene import Capture, Scene
+from recgen_bench.harness.score import Scorer
+from recgen_bench.harness.settings import override
+from recgen_bench.harness.split import divide
+from recgen_bench.harness.weights import WeightsDoor, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How cells run on this machine; none of it may change a number.
+
+    Attributes:
+        out: Folder of all results.
+        scorer: The protocol's metrics.
+        door: To pretrained weights.
+        device: "cpu" or "cuda".
+        threads: CPU threads.
+        source: The user's data folder.
+        emit: Receives every event.
+        again: Also run cells whose record says ok.
+        snapshot_s: Seconds between snapshots inside a phase.
+    """
+
+    out: Path
+    scorer: Scorer
+    door: WeightsDoor
+    device: str = "cpu"
+    threads: int = 1
+    source: Path | None = None
+    emit: Callable[[events.Event], None] = field(default=lambda event: None)
+    again: bool = False
+    snapshot_s: float = 20.0
+
+
+def run_cell(cell: Cell, settings: Settings) -> Record:
+    """Run one cell, or finish what an earlier attempt began; the returned record is on disk.
+
+    A failure of the method is a record too. What is wrong with the input shows before any training, as an
+    exception, and leaves nothing behind.
+
+    Raises:
+        DataError: The scene is damaged, missing or does not fit the protocol.
+        PluginError: The method or data set cannot be loaded.
+        OutputError: Results cannot be written; finished phases are kept.
+    """
+    path = settings.out / "cells" / cell.folder / "record.json"
+    if path.exists() and not settings.again:
+        record = Record.read(path)
+        if record.status is Status.OK:
+            settings.emit(events.Note(cell.label, f"already done, see {path}"))
+            return _finished(record, cell, settings)
+    method, config = load_method(cell)
+    check_writable(settings.out)
+    settings.emit(events.CellStarted(cell.label))
+    result: dict[str, Any] = {}
+    try:
+        result["weights"] = _weights(cell, settings.door)
+        scene, notes = open_scene(cell, settings)
+        result["notes"] = list(notes)
+        for note in notes:
+            settings.emit(events.Note(cell.label, note))
+    except WeightsMissing as error:
+        result |= {"status": Status.NOT_RUNNABLE, "reason": str(error)}
+    else:
+        result |= _measured(cell, settings, method, config, scene)
+    record = Record(
+        cell=cell_spec(cell),
+        config=dataclasses.asdict(config),
+        protocol=cell.protocol.canonical(),
+        environment=environment(settings.device, settings.threads),
+        **result,
+    )
+    record.write(path)
+    return _finished(record, cell, settings)
+
+
+def fail_cell(cell: Cell, settings: Settings, error: RecgenError) -> Record:
+    """Write and return the record of a cell that could not begin."""
+    record = Record(
+        cell=cell_spec(cell),
+        config={},
+        protocol=cell.protocol.canonical(),
+        status=Status.FAILED,
+        reason=str(error),
+        environment=environment(settings.device, settings.threads),
+    )
+    record.write(settings.out / "cells" / cell.folder / "record.json")
+    return _finished(record, cell, settings)
+
+
+def load_method(cell: Cell) -> tuple[Method, Any]:
+    """Return the cell's method and its configuration after `--set`.
+
+    Raises:
+        PluginError: The class cannot be loaded or lacks the preset.
+        RecgenError: An override does not fit.
+    """
+    kind = resolve(cell.method.target, f"method {cell.method.name}")
+    try:
+        method = kind()
+        config = method.presets[cell.preset]
+    except (KeyError, AttributeError, TypeError) as error:
+        what = f"the method {cell.method.name} does not hold its preset {cell.preset}"
+        raise PluginError(
+            f"{what}: {type(error).__name__}: {error}", expected="a class with `presets`"
+        ) from error
+    return method, override(config, [f"{key}={text}" for key, text in cell.overrides])
+
+
+def open_scene(cell: Cell, settings: Settings) -> tuple[Scene, tuple[str, ...]]:
+    """Return the scene of a cell, after reading every recorded image once, and what to tell the user.
+
+    Raises:
+        DataError: A file is missing, damaged or inconsistent; it is named.
+        ProtocolError: The scene does not fit the protocol.
+    """
+    dataset = resolve(cell.dataset.target, f"data set {cell.dataset.name}")
+    dataset = dataset() if isinstance(dataset, type) else dataset
+    entry = cell.protocol.scene(cell.scene)
+    # A folder that is named after the scene is the scene itself.
+    itself = settings.source is not None and settings.source.resolve().name == cell.scene
+    request = Request(
+        scene=None if itself else cell.scene,
+        source=settings.source,
+        resolution=cell.protocol.resolution,
+        cameras=cell.protocol.cameras,
+        first=entry.first,
+        count=entry.count,
+    )
+    capture: Capture = dataset.open(request)
+    scene, notes = divide(capture, cell.protocol, cell.shift)
+    if capture.oracle is None:
+        for view in {view.name: view for view in (*scene.train, *scene.test)}.values():
+            if view.read_image is not None:
+                _ = view.image, view.mask
+    return scene, (*capture.notes, *notes)
+
+
+def cell_spec(cell: Cell) -> CellSpec:
+    """Return the cell as its record names it."""
+    return CellSpec(
+        method=cell.method.name,
+        method_version=cell.method.version,
+        preset=cell.preset,
+        overrides=dict(cell.overrides),
+        dataset=cell.dataset.name,
+        scene=cell.scene,
+        protocol=cell.protocol.name,
+        protocol_hash=cell.protocol.hash,
+        shift=cell.shift,
+        seed=cell.seed,
+    )
+
+
+def _measured(cell: Cell, settings: Settings, method: Method, config: Any, scene: Scene) -> dict[str, Any]:
+    """Return the record's fields that come from running the method."""
+    training = settings.out / "training" / cell.training
+    folder = settings.out / "cells" / cell.folder
+    run = Run(
+        scene=scene.without_answers(),
+        config=config,
+        seed=cell.seed,
+        device=settings.device,
+        threads=settings.threads,
+        shift=cell.shift,
+        scratch=training,
+        snapshots=Snapshots(training / "unused"),
+        report=lambda step, total, values: None,
+        weights=settings.door.path,
+    )
+    phases = Phases(run, cell.label, settings.emit, settings.snapshot_s)
+    _limit_threads(settings.threads)
+    try:
+        with exclusive(training):
+            model, last = train(method, phases, training)
+        hashes = phases.once(
+            "render", folder, tuple, lambda run: _render(method, model, scene, folder, run, settings)
+        )
+        settings.emit(events.PhaseStarted(cell.label, "score"))
+        rows = list(_score(scene, folder, hashes, settings))
+    except OutputError:
+        raise
+    except OSError as error:
+        raise unwritable(settings.out, error) from error
+    except Exception as error:  # noqa: BLE001 # The cell boundary: a method may fail in any way; its siblings go on.
+        reason = str(error) if isinstance(error, RecgenError) else f"{type(error).__name__}: {error}"
+        return {
+            "status": Status.FAILED,
+            "reason": reason,
+            "traceback": traceback.format_exc(),
+            "phases": phases.done,
+        }
+    model_path = str(phase_paths(training, last)[0].relative_to(settings.out))
+    return {
+        "status": Status.OK,
+        "rows": rows,
+        "summary": summarise(rows),
+        "phases": phases.done,
+        "model": model_path,
+    }
+
+
+def train(method: Method, phases: Phases, folder: Path) -> tuple[Any, str]:
+    """Run the paper's schedule and return the final model with the name of the phase that made it."""
+    last = "reconstruct"
+    model = phases.once(last, folder, method.model, lambda run: method.reconstruct(run.scene, run))
+    for number, turn in enumerate(method.rounds(model, phases.run), 1):
+        answer = phases.once(
+            f"refine {number}",
+            folder,
+            getattr(method, "refinement", Refinement),
+            partial(method.refine, model, turn),
+            detail=turn.label,
+        )
+        last = f"distill {number}"
+        model = phases.once(last, folder, method.model, partial(method.distill, model, answer))
+    return model, last
+
+
+def _render(
+    method: Method, model: Any, scene: Scene, folder: Path, run: Run, settings: Settings
+) -> tuple[str, ...]:
+    """Store a frame for every test view and return the hashes of their pixels."""
+    hashes = []
+    renderings = method.render(model, [view.camera for view in scene.test], run)
+    for step, view in enumerate(scene.test, 1):
+        rendering = next(renderings, None)
+        if rendering is None:
+            raise MethodFailed(
+                "render stopped early", got=f"{step - 1} frames", expected=f"{len(scene.test)}"
+            )
+        pixels = write_frame(folder / "frames", view, rendering, with_depth=settings.scorer.needs_depth)
+        hashes.append(image_hash(pixels))
+        run.report(step, len(scene.test), {})
+    return tuple(hashes)
+
+
+def _score(scene: Scene, folder: Path, hashes: tuple[str, ...], settings: Settings) -> Iterator[Row]:
+    """Yield a row per test view, computed from the frames as they are stored."""
+    for view, expected in zip(scene.test, hashes, strict=True):
+        pixels, depth = read_frame(folder / "frames", view)
+        if image_hash(pixels) != expected:
+            hint = "delete the cell's folder and repeat the command"
+            raise DataError("the stored frame was changed after rendering", hint=hint, where=view.name)
+        if view.read_image is None:
+            yield Row(view=view.name, shift=view.shift, prediction=expected, reference=None, values={})
+            continue
+        truth = view.depth if depth is not None else None
+        yield settings.scorer.row(view.name, view.shift, Pair(pixels, view.image, view.mask, depth, truth))
+
+
+def _weights(cell: Cell, door: WeightsDoor) -> list[Weights]:
+    return [
+        Weights(
+            name=info.name,
+            revision=info.revision,
+            sha256=verify(door.path(info.name), info),
+            licence=info.licence,
+        )
+        for info in cell.method.weights
+    ]
+
+
+def _finished(record: Record, cell: Cell, settings: Settings) -> Record:
+    settings.emit(events.CellFinished(cell.label, record.status, record.reason, record.summary))
+    return record
+
+
+def _limit_threads(threads: int) -> None:
+    import cv2
+    import torch
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)

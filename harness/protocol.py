@@ -1,0 +1,266 @@
+"""A protocol is data: which scenes, frames, sizes, splits, shifts and metrics make a number comparable.
+
+Protocols are TOML files. Their canonical JSON is hashed, every record carries the hash, and tables refuse
+to mix hashes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from recgen_bench.harness.errors import ProtocolError, did_you_mean, located
+from recgen_bench.harness.registration import check_name
+from recgen_bench.harness.settings import from_table
+
+Side = Literal["left", "right"]
+Convention = Literal["ego-y", "first-frame-y", "camera-x", "path-normal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How large images are when they reach a method.
+
+    Either `downscale`, or width and height; with neither, images keep their size.
+
+    Attributes:
+        downscale: Divide the full size by this; the result is floored to whole pixels.
+        width: Pixels; the height is given too and the aspect ratio must agree within one pixel.
+        height: Pixels.
+        filter: "area" averages all source pixels under a target pixel (anti-aliased).
+    """
+
+    downscale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    filter: Literal["area"] = "area"
+
+
+@dataclass(frozen=True, slots=True)
+class SceneEntry:
+    """One scene of a protocol; train and test override the split's index lists for this scene.
+
+    Attributes:
+        id: As the data set calls it.
+        first: First time step.
+        count: Number of time steps, None for all.
+        train: Indices into the canonical order of views.
+        test: Indices into the canonical order of views.
+    """
+
+    id: str
+    first: int = 0
+    count: int | None = None
+    train: tuple[int, ...] = ()
+    test: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which views are trained on and which are tested.
+
+    Attributes:
+        rule: "all-train" (test views come from the shift, or are the training views), "every-nth" (indices
+            divisible by `every` are tested, the rest trained), "few-views" (test as before; `views` training
+            views spread evenly over the rest, as RegNeRF does), "ids" (explicit indices).
+        every: For "every-nth" and "few-views".
+        views: For "few-views".
+        train: For "ids".
+        test: For "ids".
+    """
+
+    rule: Literal["all-train", "every-nth", "few-views", "ids"]
+    every: int = 8
+    views: int = 3
+    train: tuple[int, ...] = ()
+    test: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Where beside the recorded track the test views stand.
+
+    Attributes:
+        distances: Metres; 0 is the track itself.
+        sides: Both sides of a distance are one cell; a side the road does not allow is left out and noted.
+        convention: Axis of the shift, see `recgen_bench.harness.trajectory`.
+        profile: "constant", or "ramp" from 0 at the first frame to the distance at the last.
+        every: Test every n-th frame of the shifted track.
+    """
+
+    distances: tuple[float, ...]
+    sides: tuple[Side, ...] = ("left", "right")
+    convention: Convention = "ego-y"
+    profile: Literal["constant", "ramp"] = "constant"
+    every: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One published way to compute numbers.
+
+    Attributes:
+        name: Unique; a variant is "name/variant".
+        version: Raised whenever the same name means other numbers.
+        summary: One sentence for people.
+        source: Where it was published.
+        unknown: What the source leaves open and we had to choose.
+        datasets: The data sets it is for; the first one is meant when none is named.
+        revision: Of the data.
+        scenes: The published list, in order.
+        open_scenes: Scenes outside the list may be run too; they are not part of the published average.
+        cameras: Sensors used.
+        resolution: Size of the images.
+        split: Train and test views.
+        shift: Lane shift, None for protocols without one.
+        metrics: Name -> version.
+        seeds: Run when no seed is named.
+    """
+
+    name: str
+    version: int
+    datasets: tuple[str, ...]
+    split: Split
+    metrics: dict[str, int]
+    summary: str = ""
+    source: str = ""
+    unknown: tuple[str, ...] = ()
+    revision: str = ""
+    scenes: tuple[SceneEntry, ...] = ()
+    open_scenes: bool = False
+    cameras: tuple[str, ...] = ()
+    resolution: Resolution = field(default_factory=Resolution)
+    shift: Shift | None = None
+    seeds: tuple[int, ...] = (0,)
+
+    @property
+    def hash(self) -> str:
+        """Sha256 of the canonical JSON of everything that decides a number: all but the prose."""
+        return hashlib.sha256(canonical_json(self.canonical()).encode()).hexdigest()
+
+    def canonical(self) -> dict[str, Any]:
+        """Return what the hash covers, as JSON types."""
+        prose = {"summary", "source", "unknown"}
+        return {key: value for key, value in dataclasses.asdict(self).items() if key not in prose}
+
+    def scene(self, name: str) -> SceneEntry:
+        """Return the entry of a scene.
+
+        Raises:
+            ProtocolError: The protocol does not list it and is closed.
+        """
+        for entry in self.scenes:
+            if entry.id == name:
+                return entry
+        if self.open_scenes:
+            return SceneEntry(name)
+        hint = did_you_mean(name, (entry.id for entry in self.scenes))
+        raise ProtocolError("the protocol does not list this scene", got=name, hint=hint, where=self.name)
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys, no blanks and no NaN: equal values give equal text everywhere."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def load_protocols(path: Path) -> tuple[Protocol, ...]:
+    """Read one TOML file: the protocol and its variants.
+
+    A table `[variants.NAME]` holds keys that replace the protocol's own (tables are merged); the result is
+    the protocol "name/NAME".
+
+    Raises:
+        ProtocolError: The file is missing, is not TOML, or holds unknown keys or values.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"the protocol file cannot be read: {error}", where=str(path)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ProtocolError(f"the protocol file is not TOML: {error}", where=str(path)) from error
+    variants = table.pop("variants", {})
+    protocols = []
+    if not table.pop("abstract", False):
+        protocols.append(_protocol(table, str(path)))
+    for name, changes in variants.items():
+        merged = _merged(table, changes)
+        merged["name"] = f"{table.get('name')}/{name}"
+        protocols.append(_protocol(merged, f"{path}: variants.{name}"))
+    return tuple(protocols)
+
+
+def _protocol(table: dict[str, Any], where: str) -> Protocol:
+    scenes = [{"id": entry} if isinstance(entry, str) else entry for entry in table.get("scenes", [])]
+    protocol = from_table(Protocol, {**table, "scenes": scenes}, where)
+    with located(where):
+        check_name(protocol.name, "protocol")
+        for condition, what in (
+            (not protocol.datasets, "names no data set"),
+            (not protocol.metrics, "names no metric"),
+            (not protocol.seeds, "names no seed"),
+            (not protocol.scenes and not protocol.open_scenes, "lists no scene and is not open"),
+            (
+                protocol.split.every < 2 and protocol.split.rule in ("every-nth", "few-views"),
+                "tests every view",
+            ),
+            (protocol.shift is not None and not protocol.shift.distances, "has a shift without distances"),
+            (
+                protocol.shift is not None and min(protocol.shift.distances, default=0) < 0,
+                "has a negative distance",
+            ),
+        ):
+            if condition:
+                raise ProtocolError(f"the protocol {what}", where=where)
+    return protocol
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
+
+
+def parse_metres(text: str) -> float:
+    """Read a lane shift such as "3m", "3 m" or "1.5".
+
+    >>> parse_metres("3m")
+    3.0
+
+    Raises:
+        ProtocolError: It has another unit, is negative or is not a number.
+    """
+    match = re.fullmatch(r"\s*([+-]?\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
+    if not match:
+        raise ProtocolError(
+            "not a distance", got=repr(text), expected="metres, for example 3m", where="--shift"
+        )
+    number, unit = float(match[1]), match[2].lower()
+    if unit not in ("", "m"):
+        hint = (
+            f"did you mean {number:g}m?"
+            if unit in ("meter", "metre", "meters", "metres", "mm")
+            else "give metres"
+        )
+        raise ProtocolError(
+            "unknown unit of distance", got=repr(text), expected="m", hint=hint, where="--shift"
+        )
+    if number < 0 or not math.isfinite(number):
+        hint = "the protocol says which sides are tested; give the distance alone"
+        raise ProtocolError(
+            "a shift is a distance", got=repr(text), expected="0 or more", hint=hint, where="--shift"
+        )
+    return number
+
+
+def format_metres(metres: float | None) -> str:
+    """Return a shift as commands and tables write it: "3m", or nothing where there is no shift."""
+    return "" if metres is None else f"{metres:g}m"
