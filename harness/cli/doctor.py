@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from recgen_bench.harness.cli.options import plugin_option
 
 if TYPE_CHECKING:
     from recgen_bench.harness.plugins import Registry
+    from recgen_bench.harness.registration import CheckInfo
 
 
 @click.command()
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 def doctor(plugin_files: tuple[Path, ...]) -> None:
     """Check this installation; exit status 1 when something that runs need is missing."""
     from recgen_bench.harness.plugins import load_registry
-    from recgen_bench.harness.registration import resolve
 
     registry = load_registry(plugin_files)
     checks: dict[str, Callable[[], str]] = {
@@ -29,7 +30,7 @@ def doctor(plugin_files: tuple[Path, ...]) -> None:
         "package": _package,
         "plugins": lambda: _plugins(registry),
         "torch": _torch,
-        **{info.name: resolve(info.target, f"check {info.name}") for info in registry.checks.values()},
+        **{info.name: partial(_registered, info) for info in registry.checks.values()},
         "cache": _cache,
         "disk": _disk,
     }
@@ -41,6 +42,13 @@ def doctor(plugin_files: tuple[Path, ...]) -> None:
             healthy = False
             click.echo(f"FAIL  {name + ':':<12} {error}")
     sys.exit(0 if healthy else 1)
+
+
+def _registered(info: CheckInfo) -> str:
+    from recgen_bench.harness.registration import resolve
+
+    check: Callable[[], str] = resolve(info.target, f"check {info.name}")
+    return check()
 
 
 def _package() -> str:

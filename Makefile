@@ -1,0 +1,58 @@
+# make demo   the main job on a fresh machine, with its table and picture
+# make test   the whole suite
+# Each target does its own set-up in .venv and costs seconds when that is done.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+NATIVE := $(wildcard methods/splats/native/*.cpp methods/splats/native/*.hpp)
+ROOMS  := harness methods datasets metrics leaderboards
+
+.PHONY: help demo test lint types fix bench sanitize constraints clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(VENV)/python: tools/check_machine.sh
+	@sh tools/check_machine.sh "$(PYTHON)"
+	"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+# The package is installed in place, so only its metadata and its C++ sources can make this stale.
+$(VENV)/package: $(VENV)/python pyproject.toml setup.py constraints.txt $(NATIVE)
+	$(PIP) "setuptools>=80"
+	$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/tools: $(VENV)/package
+	$(PIP) --no-build-isolation --editable ".[dev]"
+	@touch $@
+
+demo: $(VENV)/package
+	$(BIN)/recgen-bench run --method 3dgs --dataset street --scene 0 --shift 3m --out runs/demo
+	$(BIN)/recgen-bench leaderboard runs/demo --format md
+
+test: $(VENV)/tools
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The type checker cannot follow an editable install with renamed folders; links show it the installed names.
+types: $(VENV)/tools
+	@mkdir -p build/types/recgen_bench
+	@for room in $(ROOMS); do ln -sfn ../../../$$room build/types/recgen_bench/$$room; done
+	MYPYPATH=build/types $(BIN)/mypy $(foreach room,$(ROOMS),-p recgen_bench.$(room))
+
+fix: $(VENV)/tools
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: $(VENV)/tools
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) build *.egg-info methods/splats/*.so
