@@ -8,6 +8,7 @@ from typing import Any
 _HOMES = {
     "hookspecs": ("hookimpl",),
     "registration": (
+        "CheckInfo",
         "DatasetInfo",
         "ExecutorInfo",
         "MethodInfo",

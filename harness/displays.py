@@ -64,12 +64,12 @@ class RichDisplay:
         from rich.progress import Progress as Bars
 
         columns = (
-            TextColumn("  {task.description}"),
+            TextColumn("  {task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[values]}"),
+            TextColumn("{task.fields[values]}", markup=False),
         )
         self._bars: Bars = Bars(*columns, console=Console(stderr=True), transient=True)
         self._task: TaskID | None = None

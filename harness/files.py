@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from recgen_bench.harness.errors import OutputError
+
+PARTIAL = ".partial-"
+"""Begins the names of files being written; a kill can leave one behind, and `sweep` removes it."""
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -32,9 +35,10 @@ def replacing(path: Path) -> Iterator[Path]:
     partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
-        os.close(handle)
-        partial = Path(name)
+        fresh = path.parent / f"{PARTIAL}{secrets.token_hex(8)}{path.suffix}"
+        # Not `tempfile`, which makes files that only their owner can read, whatever the umask says.
+        fresh.touch(exist_ok=False)
+        partial = fresh
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
@@ -44,6 +48,25 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder and those above it, and return it.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return folder
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left below a folder that `phases.exclusive` holds."""
+    for stale in folder.rglob(f"{PARTIAL}*"):
+        stale.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:

@@ -26,15 +26,27 @@ def write_frame(folder: Path, view: View, rendering: Rendering, with_depth: bool
     rgb = np.asarray(rendering.rgb)
     if rgb.shape != (*expected, 3):
         raise MethodFailed("rendered the wrong size", got=rgb.shape, expected=(*expected, 3), where=view.name)
+    if rgb.dtype.kind != "f":
+        # Whole numbers are meant as 0 to 255 and would be clipped to white.
+        raise MethodFailed("rendered whole numbers", got=rgb.dtype, expected="0.0 to 1.0", where=view.name)
     if not np.isfinite(rgb).all():
         raise MethodFailed("rendered values that are not finite", where=view.name)
     pixels = quantise(rgb)
     write_png(folder / f"{view.name}.png", pixels)
     if with_depth and rendering.depth is not None:
-        if rendering.depth.shape != expected:
-            raise MethodFailed("rendered depth of the wrong size", got=rendering.depth.shape, where=view.name)
+        depth = np.asarray(rendering.depth, np.float32)
+        if depth.shape != expected:
+            raise MethodFailed(
+                "rendered depth of the wrong size", got=depth.shape, expected=expected, where=view.name
+            )
+        if not (np.isfinite(depth).all() and depth.min() >= 0):
+            raise MethodFailed(
+                "rendered depth that is negative or not finite",
+                expected="0 where nothing was hit",
+                where=view.name,
+            )
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, depth=rendering.depth.astype(np.float32))
+        np.savez_compressed(buffer, depth=depth)
         write_atomic(folder / f"{view.name}.npz", buffer.getvalue())
     return pixels
 

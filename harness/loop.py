@@ -7,6 +7,8 @@ was finished before a kill is not done again, and a repeated command gives the s
 from __future__ import annotations
 
 import dataclasses
+import errno
+import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recgen_bench.harness import events
-from recgen_bench.harness.checkpoint import Snapshots
+from recgen_bench.harness.checkpoint import Snapshots, check_root
 from recgen_bench.harness.dataset import Request
 from recgen_bench.harness.errors import (
     DataError,
@@ -24,10 +26,11 @@ from recgen_bench.harness.errors import (
     PluginError,
     RecgenError,
     WeightsMissing,
+    located,
 )
 from recgen_bench.harness.files import check_writable, unwritable
 from recgen_bench.harness.frames import read_frame, write_frame
-from recgen_bench.harness.method import Method, Refinement
+from recgen_bench.harness.method import Method, Refinement, Rendering
 from recgen_bench.harness.pair import Pair
 from recgen_bench.harness.phases import Phases, exclusive, phase_paths
 from recgen_bench.harness.plan import Cell
@@ -39,7 +42,7 @@ from recgen_bench.harness.scene import Capture, Scene
 from recgen_bench.harness.score import Scorer
 from recgen_bench.harness.settings import override
 from recgen_bench.harness.split import divide
-from recgen_bench.harness.weights import WeightsDoor, verify
+from recgen_bench.harness.weights import WeightsDoor, file_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Settings:
         threads: CPU threads.
         source: The user's data folder.
         emit: Receives every event.
-        again: Also run cells whose record says ok.
+
         snapshot_s: Seconds between snapshots inside a phase.
     """
 
@@ -65,7 +68,6 @@ class Settings:
     threads: int = 1
     source: Path | None = None
     emit: Callable[[events.Event], None] = field(default=lambda event: None)
-    again: bool = False
     snapshot_s: float = 20.0
 
 
@@ -80,8 +82,9 @@ def run_cell(cell: Cell, settings: Settings) -> Record:
         PluginError: The method or data set cannot be loaded.
         OutputError: Results cannot be written; finished phases are kept.
     """
-    path = settings.out / "cells" / cell.folder / "record.json"
-    if path.exists() and not settings.again:
+    folder = settings.out / "cells" / cell.folder
+    path = folder / "record.json"
+    if path.exists():
         record = Record.read(path)
         if record.status is Status.OK:
             settings.emit(events.Note(cell.label, f"already done, see {path}"))
@@ -98,17 +101,34 @@ def run_cell(cell: Cell, settings: Settings) -> Record:
             settings.emit(events.Note(cell.label, note))
     except WeightsMissing as error:
         result |= {"status": Status.NOT_RUNNABLE, "reason": str(error)}
-    else:
-        result |= _measured(cell, settings, method, config, scene)
-    record = Record(
-        cell=cell_spec(cell),
-        config=dataclasses.asdict(config),
-        protocol=cell.protocol.canonical(),
-        environment=environment(settings.device, settings.threads),
-        **result,
-    )
-    record.write(path)
+    except RecgenError:
+        raise
+    except Exception as error:  # noqa: BLE001 # A data set that fails in its own way must not stop the siblings.
+        result |= _failure(error)
+    with exclusive(folder):
+        if "status" not in result:
+            result |= _measured(cell, settings, method, config, scene)
+        record = Record(
+            cell=cell_spec(cell),
+            config=dataclasses.asdict(config),
+            protocol=cell.protocol.canonical(),
+            environment=environment(settings.device, settings.threads),
+            **result,
+        )
+        record.write(path)
     return _finished(record, cell, settings)
+
+
+def forget_cell(cell: Cell, out: Path) -> None:
+    """Remove what earlier attempts at a cell left, its training included, so that it runs from the start."""
+    for folder in (out / "cells" / cell.folder, out / "training" / cell.training):
+        if folder.is_dir():
+            with exclusive(folder):
+                for path in folder.iterdir():
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    elif path.name != "lock":
+                        path.unlink()
 
 
 def fail_cell(cell: Cell, settings: Settings, error: RecgenError) -> Record:
@@ -136,11 +156,14 @@ def load_method(cell: Cell) -> tuple[Method, Any]:
     try:
         method = kind()
         config = method.presets[cell.preset]
+        kinds = (method.model, getattr(method, "refinement", Refinement))
     except (KeyError, AttributeError, TypeError) as error:
         what = f"the method {cell.method.name} does not hold its preset {cell.preset}"
         raise PluginError(
-            f"{what}: {type(error).__name__}: {error}", expected="a class with `presets`"
+            f"{what}: {type(error).__name__}: {error}", expected="a class with `presets` and `model`"
         ) from error
+    for stored in kinds:
+        check_root(stored)
     return method, override(config, [f"{key}={text}" for key, text in cell.overrides])
 
 
@@ -217,16 +240,10 @@ def _measured(cell: Cell, settings: Settings, method: Method, config: Any, scene
         rows = list(_score(scene, folder, hashes, settings))
     except OutputError:
         raise
-    except OSError as error:
-        raise unwritable(settings.out, error) from error
-    except Exception as error:  # noqa: BLE001 # The cell boundary: a method may fail in any way; its siblings go on.
-        reason = str(error) if isinstance(error, RecgenError) else f"{type(error).__name__}: {error}"
-        return {
-            "status": Status.FAILED,
-            "reason": reason,
-            "traceback": traceback.format_exc(),
-            "phases": phases.done,
-        }
+    except (Exception, SystemExit) as error:  # The cell boundary: whatever a method does, its siblings go on.
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise unwritable(settings.out, error) from error
+        return {**_failure(error), "phases": phases.done}
     model_path = str(phase_paths(training, last)[0].relative_to(settings.out))
     return {
         "status": Status.OK,
@@ -259,31 +276,50 @@ def _render(
 ) -> tuple[str, ...]:
     """Store a frame for every test view and return the hashes of their pixels."""
     hashes = []
-    renderings = method.render(model, [view.camera for view in scene.test], run)
+    renderings = iter(method.render(model, [view.camera for view in scene.test], run))
     for step, view in enumerate(scene.test, 1):
         rendering = next(renderings, None)
         if rendering is None:
             raise MethodFailed(
                 "render stopped early", got=f"{step - 1} frames", expected=f"{len(scene.test)}"
             )
+        if not isinstance(rendering, Rendering):
+            got = type(rendering).__name__
+            raise MethodFailed("render yielded another type", got=got, expected="Rendering", where=view.name)
         pixels = write_frame(folder / "frames", view, rendering, with_depth=settings.scorer.needs_depth)
         hashes.append(image_hash(pixels))
         run.report(step, len(scene.test), {})
+    if next(renderings, None) is not None:
+        raise MethodFailed("render went on after the last camera", expected=f"{len(scene.test)} frames")
     return tuple(hashes)
 
 
 def _score(scene: Scene, folder: Path, hashes: tuple[str, ...], settings: Settings) -> Iterator[Row]:
     """Yield a row per test view, computed from the frames as they are stored."""
     for view, expected in zip(scene.test, hashes, strict=True):
-        pixels, depth = read_frame(folder / "frames", view)
+        hint = f"delete {folder} and repeat the command"
+        try:
+            pixels, depth = read_frame(folder / "frames", view)
+        except DataError as error:
+            error.hint = hint
+            raise
         if image_hash(pixels) != expected:
-            hint = "delete the cell's folder and repeat the command"
             raise DataError("the stored frame was changed after rendering", hint=hint, where=view.name)
         if view.read_image is None:
             yield Row(view=view.name, shift=view.shift, prediction=expected, reference=None, values={})
             continue
         truth = view.depth if depth is not None else None
-        yield settings.scorer.row(view.name, view.shift, Pair(pixels, view.image, view.mask, depth, truth))
+        pair = Pair(pixels, view.image, view.mask, depth, truth)
+        with located(view.name):
+            row = settings.scorer.row(view.name, view.shift, pair)
+        yield row
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    """Return the record's fields for a cell that failed; the traceback is for the author, not the user."""
+    reason = str(error) if isinstance(error, RecgenError) else f"{type(error).__name__}: {error}"
+    text = "".join(traceback.format_exception(error))
+    return {"status": Status.FAILED, "reason": reason, "traceback": text}
 
 
 def _weights(cell: Cell, door: WeightsDoor) -> list[Weights]:
@@ -291,7 +327,7 @@ def _weights(cell: Cell, door: WeightsDoor) -> list[Weights]:
         Weights(
             name=info.name,
             revision=info.revision,
-            sha256=verify(door.path(info.name), info),
+            sha256=file_hash(door.path(info.name)),
             licence=info.licence,
         )
         for info in cell.method.weights

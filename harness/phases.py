@@ -12,7 +12,7 @@ from typing import Any
 from recgen_bench.harness import checkpoint, events
 from recgen_bench.harness.accounting import Cost, Meter
 from recgen_bench.harness.errors import MethodFailed
-from recgen_bench.harness.files import write_atomic
+from recgen_bench.harness.files import make_folder, sweep, unwritable, write_atomic
 from recgen_bench.harness.record import Phase
 from recgen_bench.harness.run import Run
 
@@ -51,18 +51,21 @@ class Phases:
         """
         title = f"{name}: {detail}" if detail else name
         value_path, mark = phase_paths(folder, name)
-        if mark.exists():
+        # Both, so that deleting a value is enough to have it computed again.
+        if mark.exists() and value_path.exists():
             phase = Phase.model_validate_json(mark.read_bytes())
+            value = checkpoint.load(value_path, kind)
+            _snapshot_path(folder, name).unlink(missing_ok=True)  # A kill may have come just before this.
             self.done.append(phase)
             self.emit(events.PhaseFinished(self.label, title, phase.wall_s, restored=True))
-            return checkpoint.load(value_path, kind)
+            return value
         self.emit(events.PhaseStarted(self.label, title))
         run, meter = self._prepared(name, title, folder)
         value = body(run)
         if not isinstance(value, kind):
             what = f"{name} returned something else than it promised"
             raise MethodFailed(what, got=type(value).__name__, expected=kind.__name__)
-        checkpoint.save(value_path, value)
+        checkpoint.save(value_path, value, kind)
         phase = _phase(name, meter.spent(), value)
         # The mark is written last: a value without it is not trusted.
         write_atomic(mark, phase.model_dump_json(indent=1).encode())
@@ -72,11 +75,10 @@ class Phases:
         return value
 
     def _prepared(self, name: str, title: str, folder: Path) -> tuple[Run, Meter]:
-        snapshots = checkpoint.Snapshots(folder / f"{_stem(name)}.snapshot.safetensors", self.snapshot_s)
+        snapshots = checkpoint.Snapshots(_snapshot_path(folder, name), self.snapshot_s)
         meter = Meter(self.run.device, snapshots.spent_earlier())
         snapshots.spent = meter.spent
-        scratch = folder / "scratch"
-        scratch.mkdir(parents=True, exist_ok=True)
+        scratch = make_folder(folder / "scratch")
 
         def report(step: int, total: int, values: dict[str, float]) -> None:
             self.emit(events.Progress(self.label, title, step, total, values))
@@ -93,15 +95,29 @@ def phase_paths(folder: Path, name: str) -> tuple[Path, Path]:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Let one process at a time train a model; a second one waits and then finds it done."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    """Let one process at a time work in a folder; a second one waits and then finds the work done.
+
+    What writers that were killed left behind is removed.
+
+    Raises:
+        OutputError: The folder cannot be made or written to.
+    """
+    try:
+        lock = (make_folder(folder) / "lock").open("w")
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        sweep(folder)
         yield
 
 
 def _stem(name: str) -> str:
     return name.replace(" ", "-")
+
+
+def _snapshot_path(folder: Path, name: str) -> Path:
+    return folder / f"{_stem(name)}.snapshot.safetensors"
 
 
 def _phase(name: str, cost: Cost, value: Any) -> Phase:

@@ -55,7 +55,8 @@ class Cell:
     @property
     def training(self) -> str:
         """Folder name of the trained model; cells that differ only in an irrelevant shift share it."""
-        return f"{self.method.name}-{self._hash(with_shift=self.method.per_shift)}"
+        method = self.method.name.replace("/", "_")
+        return f"{method}-{self._hash(with_shift=self.method.per_shift)}"
 
     def _hash(self, with_shift: bool) -> str:
         specification = {
@@ -127,8 +128,8 @@ def plan_cells(registry: Registry, selection: Selection) -> tuple[Cell, ...]:
     return tuple(
         Cell(method, preset, overrides, dataset, scene, protocol, shift, seed)
         for scene in dict.fromkeys(_scene(dataset, protocol, name) for name in scenes)
-        for seed in selection.seeds or protocol.seeds
-        for shift in _shifts(protocol, selection.shifts)
+        for seed in dict.fromkeys(selection.seeds or protocol.seeds)
+        for shift in dict.fromkeys(_shifts(protocol, selection.shifts))
     )
 
 
@@ -192,4 +193,5 @@ def _shifts(protocol: Protocol, shifts: tuple[float, ...]) -> Sequence[float | N
             known = ", ".join(format_metres(distance) for distance in protocol.shift.distances)
             got = format_metres(metres)
             raise ProtocolError("not a distance of the protocol", got=got, expected=known, where="--shift")
-    return shifts or protocol.shift.distances
+    # As floats, because a cell's hash tells 3 from 3.0.
+    return tuple(map(float, shifts)) or protocol.shift.distances

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -103,23 +104,30 @@ def load_registry(files: Iterable[Path] = ()) -> Registry:
     registry.manager.add_hookspecs(hookspecs)
     for module in BUILT_IN:
         _add(registry, module.rpartition(".")[2], "built in", _importer(module))
-    for entry in _entry_points():
+    entries, missing = _entry_points()
+    for entry in entries:
         version = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "entry point"
         try:
             _add(registry, entry.name, version, entry.load)
-        except Exception as error:  # noqa: BLE001 # A stranger's plugin may fail in any way; it must not stop the rest.
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # A stranger's plugin may fail in any way.
             registry.plugins.append(
                 PluginStatus(entry.name, version, error=f"{type(error).__name__}: {error}")
             )
+    for name in missing:
+        reason = f"no installed distribution of this name has an entry point in {GROUP}"
+        registry.plugins.append(PluginStatus(name, "RECGEN_PLUGINS", error=reason))
     for path in files:
         try:
-            _add(registry, path.stem, str(path), partial(_import_file, path))
+            hooks = _add(registry, path.stem, str(path), partial(_import_file, path))
         except RecgenError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"the plugin does not load: {type(error).__name__}: {error}", where=str(path)
             ) from error
+        if not hooks:
+            hint = "mark its functions with @hookimpl from recgen_bench.harness"
+            raise PluginError("the plugin implements no hook", hint=hint, where=str(path))
     return registry
 
 
@@ -127,13 +135,21 @@ def _importer(module: str) -> Callable[[], Any]:
     return lambda: importlib.import_module(module)
 
 
-def _entry_points() -> list[importlib.metadata.EntryPoint]:
+def _entry_points() -> tuple[list[importlib.metadata.EntryPoint], list[str]]:
+    """Return the entry points to load, and the names in RECGEN_PLUGINS that nothing answers to."""
     entries = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name)
     chosen = os.environ.get("RECGEN_PLUGINS")
     if chosen is None:
-        return entries
-    names = {name.strip() for name in chosen.split(",") if name.strip()}
-    return [entry for entry in entries if entry.dist and entry.dist.name in names]
+        return entries, []
+    names = {_normal(name): name.strip() for name in chosen.split(",") if name.strip()}
+    found = {_normal(entry.dist.name) for entry in entries if entry.dist}
+    wanted = [entry for entry in entries if entry.dist and _normal(entry.dist.name) in names]
+    return wanted, [name for key, name in names.items() if key not in found]
+
+
+def _normal(distribution: str) -> str:
+    """Return a distribution's name as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
 
 def _import_file(path: Path) -> Any:
@@ -150,20 +166,22 @@ def _import_file(path: Path) -> Any:
     return module
 
 
-def _add(registry: Registry, name: str, source: str, load: Callable[[], Any]) -> None:
-    """Load one plugin and take what its hooks register, all of it or nothing."""
+def _add(registry: Registry, name: str, source: str, load: Callable[[], Any]) -> tuple[str, ...]:
+    """Load one plugin, take what its hooks register, all of it or nothing, and return the hooks' names."""
     plugin = load()
     manager = registry.manager
-    manager.register(plugin, name=f"{source}:{name}")
+    if manager.is_registered(plugin) or manager.has_plugin(f"{source}:{name}"):
+        raise PluginError("the plugin is loaded already", got=name, where=source)
     try:
+        manager.register(plugin, name=f"{source}:{name}")
         manager.check_pending()
         others = [other for other in manager.get_plugins() if other is not plugin]
         taken: list[tuple[dict[str, Any], Any]] = []
-        for hook, kind, table in _tables(registry):
+        for hook, kind, accepted, table in _tables(registry):
             offered: list[Any] = []
             manager.subset_hook_caller(hook, remove_plugins=others)(register=offered.append)
             names = set(table)
-            for info in _unpacked(offered):
+            for info in _unpacked(offered, hook, accepted):
                 if check_name(info.name, kind) in names:
                     raise PluginError(
                         f"a {kind} of this name is registered already", got=info.name, where=source
@@ -177,23 +195,27 @@ def _add(registry: Registry, name: str, source: str, load: Callable[[], Any]) ->
         table[info.name] = info
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(plugin) or ()))
     registry.plugins.append(PluginStatus(name, source, hooks))
+    return hooks
 
 
-def _tables(registry: Registry) -> tuple[tuple[str, str, dict[str, Any]], ...]:
+def _tables(registry: Registry) -> tuple[tuple[str, str, type, dict[str, Any]], ...]:
     return (
-        ("register_methods", "method", registry.methods),
-        ("register_datasets", "data set", registry.datasets),
-        ("register_metrics", "metric", registry.metrics),
-        ("register_priors", "prior", registry.priors),
-        ("register_protocols", "protocol", registry.protocols),
-        ("register_executors", "executor", registry.executors),
-        ("register_checks", "check", registry.checks),
+        ("register_methods", "method", MethodInfo, registry.methods),
+        ("register_datasets", "data set", DatasetInfo, registry.datasets),
+        ("register_metrics", "metric", MetricInfo, registry.metrics),
+        ("register_priors", "prior", PriorInfo, registry.priors),
+        ("register_protocols", "protocol", ProtocolSource, registry.protocols),
+        ("register_executors", "executor", ExecutorInfo, registry.executors),
+        ("register_checks", "check", CheckInfo, registry.checks),
     )
 
 
-def _unpacked(offered: list[Any]) -> Iterator[Any]:
+def _unpacked(offered: list[Any], hook: str, accepted: type) -> Iterator[Any]:
     """Yield what a plugin offered; a source of protocols stands for the protocols in its files."""
     for info in offered:
+        if not isinstance(info, accepted):
+            got = type(info).__name__
+            raise PluginError(f"{hook} takes something else", got=got, expected=accepted.__name__)
         if isinstance(info, ProtocolSource):
             for path in sorted(info.path.glob("*.toml")) if info.path.is_dir() else [info.path]:
                 yield from load_protocols(path)

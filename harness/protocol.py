@@ -12,6 +12,7 @@ import json
 import math
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -182,10 +183,13 @@ def load_protocols(path: Path) -> tuple[Protocol, ...]:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ProtocolError(f"the protocol file cannot be read: {error}", where=str(path)) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ProtocolError(f"the protocol file cannot be read: {reason}", where=str(path)) from error
     except tomllib.TOMLDecodeError as error:
         raise ProtocolError(f"the protocol file is not TOML: {error}", where=str(path)) from error
     variants = table.pop("variants", {})
+    if not (isinstance(variants, dict) and all(isinstance(changes, dict) for changes in variants.values())):
+        raise ProtocolError("the variants are not tables", expected="[variants.NAME]", where=str(path))
     protocols = []
     if not table.pop("abstract", False):
         protocols.append(_protocol(table, str(path)))
@@ -193,32 +197,50 @@ def load_protocols(path: Path) -> tuple[Protocol, ...]:
         merged = _merged(table, changes)
         merged["name"] = f"{table.get('name')}/{name}"
         protocols.append(_protocol(merged, f"{path}: variants.{name}"))
+    if not protocols:
+        raise ProtocolError("the file holds no protocol", got="abstract, without variants", where=str(path))
     return tuple(protocols)
 
 
 def _protocol(table: dict[str, Any], where: str) -> Protocol:
-    scenes = [{"id": entry} if isinstance(entry, str) else entry for entry in table.get("scenes", [])]
+    scenes = table.get("scenes", [])
+    if isinstance(scenes, list):
+        scenes = [{"id": entry} if isinstance(entry, str) else entry for entry in scenes]
     protocol = from_table(Protocol, {**table, "scenes": scenes}, where)
     with located(where):
         check_name(protocol.name, "protocol")
-        for condition, what in (
-            (not protocol.datasets, "names no data set"),
-            (not protocol.metrics, "names no metric"),
-            (not protocol.seeds, "names no seed"),
-            (not protocol.scenes and not protocol.open_scenes, "lists no scene and is not open"),
-            (
-                protocol.split.every < 2 and protocol.split.rule in ("every-nth", "few-views"),
-                "tests every view",
-            ),
-            (protocol.shift is not None and not protocol.shift.distances, "has a shift without distances"),
-            (
-                protocol.shift is not None and min(protocol.shift.distances, default=0) < 0,
-                "has a negative distance",
-            ),
-        ):
-            if condition:
-                raise ProtocolError(f"the protocol {what}", where=where)
+        for complaint in _complaints(protocol):
+            raise ProtocolError(f"the protocol {complaint}", where=where)
     return protocol
+
+
+def _complaints(protocol: Protocol) -> Iterator[str]:
+    """Yield what no field's type can say."""
+    split, shift = protocol.split, protocol.shift
+    if not protocol.datasets:
+        yield "names no data set"
+    if not protocol.metrics:
+        yield "names no metric"
+    if not protocol.seeds or min(protocol.seeds) < 0:
+        yield "names no seed, or a negative one"
+    ids = [entry.id for entry in protocol.scenes]
+    if not ids and not protocol.open_scenes:
+        yield "lists no scene and is not open"
+    if len(set(ids)) < len(ids):
+        yield "lists a scene twice"
+    if split.every < 2 and split.rule in ("every-nth", "few-views"):
+        yield "tests every view"
+    if split.views < 1 and split.rule == "few-views":
+        yield "trains on no view"
+    if shift is not None and not shift.distances:
+        yield "has a shift without distances"
+    if shift is not None and min(shift.distances, default=0) < 0:
+        yield "has a negative distance"
+    if shift is not None and (shift.every < 1 or not shift.sides):
+        yield "has a shift that tests no view"
+    numbers = (protocol.resolution.downscale or 1.0, *(shift.distances if shift else ()))
+    if not all(map(math.isfinite, numbers)):
+        yield "holds NaN or infinity"
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -238,7 +260,7 @@ def parse_metres(text: str) -> float:
     Raises:
         ProtocolError: It has another unit, is negative or is not a number.
     """
-    match = re.fullmatch(r"\s*([+-]?\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
+    match = re.fullmatch(r"\s*([+-]?\d*\.?\d+)\s*([a-zA-Z]*)\s*", text, re.ASCII)
     if not match:
         raise ProtocolError(
             "not a distance", got=repr(text), expected="metres, for example 3m", where="--shift"
@@ -246,14 +268,12 @@ def parse_metres(text: str) -> float:
     number, unit = float(match[1]), match[2].lower()
     if unit not in ("", "m"):
         hint = (
-            f"did you mean {number:g}m?"
-            if unit in ("meter", "metre", "meters", "metres", "mm")
-            else "give metres"
+            f"did you mean {number:g}m?" if unit in ("meter", "metre", "meters", "metres") else "give metres"
         )
         raise ProtocolError(
             "unknown unit of distance", got=repr(text), expected="m", hint=hint, where="--shift"
         )
-    if number < 0 or not math.isfinite(number):
+    if number < 0 or text.strip().startswith("-") or not math.isfinite(number):
         hint = "the protocol says which sides are tested; give the distance alone"
         raise ProtocolError(
             "a shift is a distance", got=repr(text), expected="0 or more", hint=hint, where="--shift"

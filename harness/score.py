@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class Scorer:
             pair: The prediction and its reference.
 
         Raises:
-            DataError: The images differ in size.
+            DataError: The images differ in size, or a metric gives NaN.
         """
         if pair.prediction.shape != pair.reference.shape:
             got, expected = (f"{p.shape[1]}x{p.shape[0]}" for p in (pair.prediction, pair.reference))
@@ -45,6 +46,9 @@ class Scorer:
         if pair.prediction_depth is not None and pair.reference_depth is not None:
             present.add("depth")
         values = {info.name: float(metric(pair)) for info, metric in self.metrics if info.needs <= present}
+        for name, value in values.items():
+            if math.isnan(value):
+                raise DataError("a metric gave no number", got=f"{name} = nan", where=view)
         return Row(
             view=view,
             shift=shift,

@@ -104,8 +104,7 @@ def verify(path: Path, info: WeightsInfo) -> str:
     Raises:
         DataError: They differ.
     """
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_hash(path)
     if info.sha256 and digest != info.sha256:
         hint = "delete the file and fetch it again"
         raise DataError(
@@ -116,6 +115,12 @@ def verify(path: Path, info: WeightsInfo) -> str:
             where=str(path),
         )
     return digest
+
+
+def file_hash(path: Path) -> str:
+    """Return the sha256 of a file, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def how_to_get(info: WeightsInfo) -> str:

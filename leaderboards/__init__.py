@@ -1,1 +1,1 @@
-""""""
+"""Tables of records."""

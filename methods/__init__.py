@@ -21,7 +21,7 @@ def register_methods(register: Callable[[MethodInfo], None]) -> None:
             name="3dgs",
             summary="Plain 3D Gaussian splatting; static background, tracked rigid actors and sky.",
             target="recgen_bench.methods.gaussian_splatting:GaussianSplatting",
-            presets=("paper", "demo"),
+            presets=("paper", "quick", "demo"),
             paper=KERBL_2023,
             licence="Apache-2.0 (this implementation)",
             per_shift=False,

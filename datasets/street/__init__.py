@@ -1,1 +1,1 @@
-""""""
+"""The embedded street: a generated drive with ground truth at any pose."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from recgen_bench.harness.plan import Cell
     from recgen_bench.harness.plugins import Registry
     from recgen_bench.harness.record import Record
+    from recgen_bench.harness.scene import Scene
 
 
 @click.command()
-@click.argument("cell", type=click.Path(path_type=Path))
+@click.argument("cells", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--ply", type=click.Path(path_type=Path), metavar="FILE", help="Write the model as a 3DGS PLY.")
 @click.option(
     "--frame", type=click.IntRange(min=0), help="With --ply: include actors, posed at this time step."
@@ -29,50 +31,73 @@ if TYPE_CHECKING:
     "--seconds", type=click.FloatRange(min=0.1), default=4.0, show_default=True, help="With --video."
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), metavar="PATH", help="With --video: the data set's folder."
+    "--sheet", type=click.Path(path_type=Path), metavar="FILE", help="Write truth, rendering, error as PNG."
+)
+@click.option(
+    "--views", type=click.IntRange(min=1), default=3, show_default=True, help="With --sheet: rows per cell."
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="PATH", help="The data set's folder, for the truth."
 )
 @plugin_option
 def export(
-    cell: Path,
+    cells: tuple[Path, ...],
     ply: Path | None,
     frame: int | None,
     video: Path | None,
     fps: int,
     seconds: float,
+    sheet: Path | None,
+    views: int,
     data: Path | None,
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Export a trained model as PLY, or a smooth video through its test views.
+    """Export what a cell left: its model as PLY, a smooth video, or a picture of its errors.
 
-    CELL is the folder of a finished cell, for example runs/cells/3dgs-demo-street-0-3m-s0-....
+    CELLS are folders of finished cells, for example runs/cells/3dgs-demo-street-0-3m-s0-...; --ply and
+    --video take one, --sheet takes several.
     """
-    from recgen_bench.harness.errors import DataError, RecgenError
+    from recgen_bench.harness.errors import RecgenError
     from recgen_bench.harness.plugins import load_registry
-    from recgen_bench.harness.record import Record
 
-    if not ply and not video:
-        raise RecgenError("nothing to export", expected="--ply FILE or --video FILE")
-    record = Record.read(cell / "record.json")
-    if not record.model:
-        raise DataError("the cell has no trained model", got=f"status {record.status}", where=str(cell))
+    if not (ply or video or sheet):
+        raise RecgenError("nothing to export", expected="--ply FILE, --video FILE or --sheet FILE")
+    if len(cells) > 1 and (ply or video):
+        raise RecgenError("--ply and --video take one cell", got=f"{len(cells)} cells")
     registry = load_registry(plugin_files)
-    planned = _cell(registry, record)
+    finished = [_finished(registry, folder) for folder in cells]
     if ply:
-        _write_ply(planned, cell, record, ply, frame)
+        _write_ply(finished[0], ply, frame)
         click.echo(ply)
     if video:
-        _write_video(registry, planned, cell, record, video, round(fps * seconds), fps, data)
+        _write_video(registry, finished[0], video, round(fps * seconds), fps, data)
         click.echo(video)
+    if sheet:
+        _write_sheet(registry, finished, sheet, views, data)
+        click.echo(sheet)
 
 
-def _cell(registry: Registry, record: Record) -> Cell:
-    """Return the cell of a record, with the protocol as it was then."""
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A cell found on disk: its folder, its record, and the cell with the protocol as it was then."""
+
+    folder: Path
+    record: Record
+    cell: Cell
+
+
+def _finished(registry: Registry, folder: Path) -> _Finished:
+    from recgen_bench.harness.errors import DataError
     from recgen_bench.harness.plan import Cell
     from recgen_bench.harness.protocol import Protocol
+    from recgen_bench.harness.record import Record
     from recgen_bench.harness.settings import from_table
 
+    record = Record.read(folder / "record.json")
+    if not record.model:
+        raise DataError("the cell has no trained model", got=f"status {record.status}", where=str(folder))
     spec = record.cell
-    return Cell(
+    cell = Cell(
         method=registry.method(spec.method),
         preset=spec.preset,
         overrides=tuple(sorted(spec.overrides.items())),
@@ -82,63 +107,86 @@ def _cell(registry: Registry, record: Record) -> Cell:
         shift=spec.shift,
         seed=spec.seed,
     )
+    return _Finished(folder, record, cell)
 
 
-def _model(planned: Cell, cell: Path, record: Record) -> tuple[Any, Any, Any]:
+def _load(finished: _Finished) -> tuple[Any, Any, Any]:
     """Return the method, its configuration and the stored model."""
     from recgen_bench.harness import checkpoint
     from recgen_bench.harness.loop import load_method
 
-    method, config = load_method(planned)
-    return method, config, checkpoint.load(cell.parent.parent / record.model, method.model)
+    method, config = load_method(finished.cell)
+    return (
+        method,
+        config,
+        checkpoint.load(finished.folder.parent.parent / finished.record.model, method.model),
+    )
 
 
-def _write_ply(planned: Cell, cell: Path, record: Record, path: Path, frame: int | None) -> None:
+def _open_scene(registry: Registry, finished: _Finished, data: Path | None) -> Scene:
+    from recgen_bench.harness.loop import Settings, open_scene
+    from recgen_bench.harness.score import Scorer
+    from recgen_bench.harness.weights import open_door
+
+    settings = Settings(finished.folder, Scorer(()), open_door(registry), source=data)
+    return open_scene(finished.cell, settings)[0]
+
+
+def _write_ply(finished: _Finished, path: Path, frame: int | None) -> None:
     from recgen_bench.harness.errors import RecgenError
 
-    method, _, model = _model(planned, cell, record)
+    method, _, model = _load(finished)
     if not hasattr(method, "write_ply"):
-        raise RecgenError(f"the model of {planned.method.name} has no PLY form", where="--ply")
+        raise RecgenError(f"the model of {finished.cell.method.name} has no PLY form", where="--ply")
     method.write_ply(model, path, frame)
 
 
 def _write_video(
-    registry: Registry,
-    planned: Cell,
-    cell: Path,
-    record: Record,
-    path: Path,
-    count: int,
-    fps: int,
-    data: Path | None,
+    registry: Registry, finished: _Finished, path: Path, count: int, fps: int, data: Path | None
 ) -> None:
-    from dataclasses import replace
-
     from recgen_bench.harness.checkpoint import Snapshots
-    from recgen_bench.harness.loop import Settings, open_scene
     from recgen_bench.harness.run import Run
-    from recgen_bench.harness.score import Scorer
     from recgen_bench.harness.trajectory import interpolate
     from recgen_bench.harness.video import write_video
     from recgen_bench.harness.weights import open_door
 
-    method, config, model = _model(planned, cell, record)
-    door = open_door(registry)
-    scene, _ = open_scene(planned, Settings(cell, Scorer(()), door, source=data))
+    method, config, model = _load(finished)
+    scene = _open_scene(registry, finished, data)
     # Both sides of a shift are test views; a video follows one of them.
     side = [view.camera for view in scene.test if view.shift == scene.test[0].shift]
-    cameras = interpolate(side, count)
     run = Run(
         scene=scene.without_answers(),
         config=config,
-        seed=planned.seed,
+        seed=finished.cell.seed,
         device="cpu",
         threads=1,
-        shift=planned.shift,
-        scratch=cell,
-        snapshots=Snapshots(cell / "unused"),
+        shift=finished.cell.shift,
+        scratch=finished.folder,
+        snapshots=Snapshots(finished.folder / "unused"),
         report=lambda step, total, values: None,
-        weights=door.path,
+        weights=open_door(registry).path,
+        phase="export",
     )
-    run = replace(run, phase="export")
+    cameras = interpolate(side, count)
     write_video(path, (rendering.rgb for rendering in method.render(model, cameras, run)), fps)
+
+
+def _write_sheet(
+    registry: Registry, finished: list[_Finished], path: Path, views: int, data: Path | None
+) -> None:
+    import numpy as np
+
+    from recgen_bench.harness.errors import DataError
+    from recgen_bench.harness.frames import read_frame
+    from recgen_bench.harness.images import write_png
+    from recgen_bench.harness.sheet import SheetRow, comparison_sheet
+
+    rows = []
+    for each in finished:
+        test = [view for view in _open_scene(registry, each, data).test if view.read_image is not None]
+        if not test:
+            raise DataError("the test views have no truth to compare with", where=str(each.folder))
+        for index in np.linspace(0, len(test) - 1, views + 2).round().astype(int)[1:-1]:
+            pixels, _ = read_frame(each.folder / "frames", test[index])
+            rows.append(SheetRow(f"{each.cell.method.name} {test[index].name}", test[index].image, pixels))
+    write_png(path, comparison_sheet(rows))

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     "--weights", "given", multiple=True, metavar="NAME=PATH", help="Use this file of weights; repeatable."
 )
 @click.option("--executor", default="inline", show_default=True, help="How the cells are run.")
-@click.option("--again", is_flag=True, help="Also run cells that are done.")
+@click.option("--again", is_flag=True, help="Forget what is done and run from the start.")
 @plugin_option
 def run(
     method: str,
@@ -73,6 +73,7 @@ def run(
     1 when one has not, 2 when the command or the input is wrong.
     """
     from recgen_bench.harness.displays import choose_display
+    from recgen_bench.harness.loop import forget_cell
     from recgen_bench.harness.plan import Selection, plan_cells
     from recgen_bench.harness.plugins import load_registry
     from recgen_bench.harness.protocol import parse_metres
@@ -97,7 +98,9 @@ def run(
     )
     cells = plan_cells(registry, selection)
     runner = resolve(registry.executor(executor).target, f"executor {executor}")
-    settings = _settings(registry, cells, device, threads, out, data, _weight_paths(given), again)
+    settings = _settings(registry, cells, device, threads, out, data, _weight_paths(given))
+    for cell in cells if again else ():
+        forget_cell(cell, out)
     registry.manager.register(choose_display())
     records = list(runner(cells, lambda cell: _run_one(cell, settings, alone=len(cells) == 1)))
     _print_table(records, registry)
@@ -124,7 +127,6 @@ def _settings(
     out: Path,
     data: Path | None,
     given: dict[str, Path],
-    again: bool,
 ) -> Settings:
     """Check everything that can be checked before the first cell starts."""
     import os
@@ -144,7 +146,6 @@ def _settings(
         threads=threads or len(os.sched_getaffinity(0)),
         source=data,
         emit=lambda event: registry.manager.hook.on_event(event=event),
-        again=again,
     )
 
 

@@ -1,0 +1,215 @@
+"""Pictures of a world: rays, filtered textures, sun and sky, and more rays where a pixel is not plain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recgen_bench.datasets.street.light import Light, Sky, encode
+from recgen_bench.datasets.street.pyramid import Pyramid
+from recgen_bench.datasets.street.road import BEGIN, Stripe, coverage
+from recgen_bench.datasets.street.scenery import CELL, MAP_LENGTH, MAP_WIDTH
+from recgen_bench.datasets.street.textures import Material
+from recgen_bench.datasets.street.tracing import STATIC, Hits, Tracer
+from recgen_bench.harness.scene import Camera
+
+Single = NDArray[np.float32]
+
+WHITE_PAINT = np.array([0.62, 0.62, 0.58], np.float32)
+YELLOW_PAINT = np.array([0.62, 0.40, 0.07], np.float32)
+FLAT = (Material.ASPHALT, Material.PAVING, Material.GRASS)
+"""Materials whose uv are street coordinates, so that the ground map and the paint apply."""
+REFINE = 0.06
+"""Spread of display brightness within a pixel's neighbourhood above which it gets more rays."""
+COARSE, DENSE = 2, 4
+"""Rays along each side of a plain and of a refined pixel."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """Everything about surfaces that is not geometry."""
+
+    textures: Pyramid
+    ground: Pyramid
+    stripes: tuple[Stripe, ...]
+    light: Light
+    sky: Sky
+    sizes: NDArray[np.float64]
+    """(A, 3) boxes of the moving actors."""
+
+
+class Renderer:
+    """Renders one world through any pinhole camera."""
+
+    def __init__(self, tracer: Tracer, look: Look) -> None:
+        self._tracer = tracer
+        self._look = look
+        mesh = tracer.mesh
+        # One row per face, so that a hit costs one gather instead of four.
+        self._corners = np.concatenate([mesh.uv, mesh.normals, mesh.tint], 2).reshape(len(mesh), 24)
+        self._edges = mesh.corners
+        self._material = mesh.material
+
+    def image(self, camera: Camera, poses: NDArray) -> NDArray[np.uint8]:
+        """Return the (H, W, 3) sRGB picture with the actors at (A, 4, 4) poses."""
+        width, height = camera.width, camera.height
+        y, x = (grid.ravel() for grid in np.mgrid[:height, :width])
+        pixels = self._pixels(camera, poses, (x, y), COARSE)
+        value = np.sqrt(np.clip(pixels.max(2), 0, 1)).reshape(height, width, -1)
+        low, high = _around(value.min(2), np.minimum), _around(value.max(2), np.maximum)
+        rough = np.flatnonzero((high - low > REFINE).ravel())
+        result = pixels.mean(1)
+        for rows in np.array_split(rough, max(len(rough) // 20000, 1)):
+            dense = self._pixels(camera, poses, (x[rows], y[rows]), DENSE)
+            result[rows] = dense.mean(1)
+        return encode(result).reshape(height, width, 3)
+
+    def depth(self, camera: Camera, poses: NDArray) -> Single:
+        """Return the (H, W) z-depth at pixel centres in metres, 0 where the sky is seen."""
+        hits, _, directions = self._centres(camera, poses)
+        forward = camera.c2w[:3, 2].astype(np.float32)
+        z = hits.distance * np.einsum("ni,i->n", directions, forward)
+        return np.where(hits.face >= 0, z, 0).astype(np.float32).reshape(camera.height, camera.width)
+
+    def owners(self, camera: Camera, poses: NDArray) -> NDArray[np.int32]:
+        """Return (H, W) the index of the moving actor at each pixel centre, -1 elsewhere."""
+        return self._centres(camera, poses)[0].owner.reshape(camera.height, camera.width)
+
+    def paint(self, camera: Camera, poses: NDArray) -> NDArray[np.bool_]:
+        """Return (H, W) True where the ray through a pixel centre ends on lane paint."""
+        hits, _, _ = self._centres(camera, poses)
+        mask = np.zeros(len(hits.face), bool)
+        rows = np.flatnonzero((hits.face >= 0) & (self._material[hits.face] == Material.ASPHALT))
+        uv = self._interpolate(hits, rows)[:, :2]
+        bare = np.full((len(rows), 2), 1e-6, np.float32)
+        mask[rows] = coverage(self._look.stripes, uv, bare).sum(1) > 0.5
+        return mask.reshape(camera.height, camera.width)
+
+    def colours(self, origins: Single, directions: Single, poses: NDArray, cone: float) -> tuple[Single, Hits]:
+        """Return the (N, 3) linear radiance along rays of a cone of this width in radians, and their hits."""
+        hits = self._tracer.first(origins, directions, poses)
+        colour = np.empty((len(directions), 3), np.float32)
+        missed = np.flatnonzero(hits.face < 0)
+        colour[missed] = self._look.sky.radiance(directions[missed])
+        rows = np.flatnonzero(hits.face >= 0)
+        colour[rows] = self._shade(hits, rows, (origins[rows], directions[rows], cone), poses)
+        return colour, hits
+
+    def _pixels(self, camera: Camera, poses: NDArray, at: tuple[NDArray, NDArray], side: int) -> Single:
+        """Return (P, side², 3) radiance at a grid of samples in each of P pixels."""
+        offset = (np.arange(side) + 0.5) / side
+        x = (at[0][:, None, None] + offset[None, None, :]) + 0 * offset[None, :, None]
+        y = (at[1][:, None, None] + offset[None, :, None]) + 0 * offset[None, None, :]
+        origins, directions = rays(camera, x.ravel(), y.ravel())
+        cone = 1 / (side * float(np.sqrt(camera.K[0, 0] * camera.K[1, 1])))
+        colour, _ = self.colours(origins, directions, poses, cone)
+        return np.minimum(colour, 1.5).reshape(len(at[0]), side * side, 3)
+
+    def _centres(self, camera: Camera, poses: NDArray) -> tuple[Hits, Single, Single]:
+        y, x = (grid.ravel() + 0.5 for grid in np.mgrid[: camera.height, : camera.width])
+        origins, directions = rays(camera, x, y)
+        return self._tracer.first(origins, directions, poses), origins, directions
+
+    def _interpolate(self, hits: Hits, rows: NDArray) -> Single:
+        """Return (R, 8) uv, normal and tint at hits."""
+        packed = self._corners[hits.face[rows]]
+        u, v = hits.weights[rows, 0:1], hits.weights[rows, 1:2]
+        return packed[:, :8] * (1 - u - v) + packed[:, 8:16] * u + packed[:, 16:] * v
+
+    def _shade(
+        self, hits: Hits, rows: NDArray, ray: tuple[Single, Single, float], poses: NDArray
+    ) -> Single:
+        """Return (R, 3) radiance of surfaces towards the eye."""
+        origins, directions, cone = ray
+        look, light = self._look, self._look.light
+        values = self._interpolate(hits, rows)
+        uv, normals, tint = values[:, :2], values[:, 2:5].copy(), values[:, 5:]
+        owner = hits.owner[rows]
+        for index, pose in enumerate(poses):
+            own = np.flatnonzero(owner == index)
+            normals[own] = np.einsum("ni,ji->nj", normals[own], pose[:3, :3].astype(np.float32))
+        length = np.sqrt(np.einsum("ni,ni->n", normals, normals))
+        facing = np.einsum("ni,ni->n", normals, directions) / np.maximum(length, 1e-6)
+        normals *= (-np.sign(facing) / np.maximum(length, 1e-6))[:, None]
+        steep = np.maximum(np.abs(facing), 0.02)
+        distance = hits.distance[rows]
+        places = origins + distance[:, None] * directions
+        material = self._material[hits.face[rows]]
+        albedo = look.textures.sample(material, uv, distance * cone / np.sqrt(steep)) * tint
+        ambient = light.ambient(normals)
+        flat = np.flatnonzero(np.isin(material, FLAT) & (owner == STATIC))
+        footprint = distance[flat] * cone, distance[flat] * cone / steep[flat]
+        albedo[flat], open_ = self._ground(uv[flat], material[flat], albedo[flat], (directions[flat], *footprint))
+        ambient[flat] *= (open_ * self._beneath(places[flat], poses))[:, None]
+        facing_sun = np.einsum("ni,i->n", normals, light.sun)
+        sunny = np.flatnonzero(facing_sun > 0)
+        start = places[sunny] + 0.02 * normals[sunny]
+        toward = np.broadcast_to(light.sun, start.shape)
+        lit = ~self._tracer.blocked(start, np.ascontiguousarray(toward), poses)
+        total = ambient
+        total[sunny] += (facing_sun[sunny] * lit)[:, None] * light.sunlight
+        fog = (1 - np.exp(-distance / light.haze))[:, None]
+        return albedo * total * (1 - fog) + light.horizon * fog
+
+    def _ground(
+        self, st: Single, material: NDArray, albedo: Single, view: tuple[Single, Single, Single]
+    ) -> tuple[Single, Single]:
+        """Return the albedo of ground with wear and paint, and the share of the sky above it."""
+        directions, wide, long = view
+        place = np.stack([st[:, 0] - BEGIN, st[:, 1] + MAP_WIDTH * CELL / 2], -1)
+        layer = np.zeros(len(st), np.int32)
+        wear = self._look.ground.sample(layer, place, np.sqrt(wide * long))
+        albedo = albedo * wear[:, :1]
+        road = np.flatnonzero(material == Material.ASPHALT)
+        level = np.sqrt(directions[road, 0] ** 2 + directions[road, 1] ** 2) + 1e-6
+        # The bend is gentle enough to take the world's x for the road's direction.
+        ahead, aside = np.abs(directions[road, 0]) / level, np.abs(directions[road, 1]) / level
+        extent = np.stack(
+            [np.hypot(ahead * long[road], aside * wide[road]), np.hypot(aside * long[road], ahead * wide[road])], -1
+        )
+        share = coverage(self._look.stripes, st[road], extent) * np.clip(0.35 + 0.6 * wear[road, :1], 0, 1)
+        bare = 1 - share.sum(1, keepdims=True)
+        albedo[road] = albedo[road] * bare + share[:, :1] * WHITE_PAINT + share[:, 1:] * YELLOW_PAINT
+        return albedo, wear[:, 1]
+
+    def _beneath(self, places: Single, poses: NDArray) -> Single:
+        """Return the share of the sky that moving actors leave to the ground around and below them."""
+        left = np.ones(len(places), np.float32)
+        for pose, size in zip(poses, self._look.sizes, strict=True):
+            away = places[:, :2] - pose[:2, 3].astype(np.float32)
+            near = np.flatnonzero(np.abs(away).max(1) < size[0] / 2 + 2.5)
+            local = np.abs(np.einsum("ni,ij->nj", away[near], pose[:2, :2].astype(np.float32)))
+            outside = np.maximum(local - size[:2].astype(np.float32) / 2, -0.25) + 0.25
+            reach = np.sqrt((outside**2).sum(1)) / 0.55
+            left[near] *= 1 - 0.82 * np.exp(-reach * reach)
+        return left
+
+
+def rays(camera: Camera, x: NDArray, y: NDArray) -> tuple[Single, Single]:
+    """Return (N, 3) origins and unit directions in the world through pixel positions (centres at +0.5)."""
+    K = camera.K
+    eye = np.stack([(x - K[0, 2] - K[0, 1] * (y - K[1, 2]) / K[1, 1]) / K[0, 0], (y - K[1, 2]) / K[1, 1], np.ones_like(x)], -1)
+    directions = np.einsum("ni,ji->nj", eye, camera.c2w[:3, :3])
+    directions /= np.sqrt(np.einsum("ni,ni->n", directions, directions))[:, None]
+    origins = np.broadcast_to(camera.centre.astype(np.float32), directions.shape)
+    return np.ascontiguousarray(origins), directions.astype(np.float32)
+
+
+def ground_pyramid(picture: Single) -> Pyramid:
+    """Return the ground map for look-ups at (s - BEGIN, t + half of its breadth)."""
+    return Pyramid([picture], np.array([[MAP_LENGTH * CELL, MAP_WIDTH * CELL]]), 5)
+
+
+def _around(value: Single, choose: np.ufunc) -> Single:
+    """Return the extreme over each pixel and its four neighbours."""
+    result = value.copy()
+    for axis in (0, 1):
+        for step in (-1, 1):
+            shifted = np.roll(value, step, axis)
+            edge = [slice(None), slice(None)]
+            edge[axis] = 0 if step > 0 else -1  # type: ignore[call-overload]  # An index instead of a slice.
+            shifted[tuple(edge)] = value[tuple(edge)]
+            result = choose(result, shifted)
+    return result

@@ -1,0 +1,76 @@
+"""3D Gaussian Splatting (Kerbl et al. 2023): the baseline that every reconstruction-generation method starts from.
+
+Driving scenes follow Street Gaussians (Yan et al. 2024) in one point: moving vehicles with points on them are
+Gaussians in the axes of their tracked boxes. Poses stay as given, and the sky is a texture behind the Gaussians.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from recgen_bench.harness.method import Method, Rendering
+from recgen_bench.harness.run import Run
+from recgen_bench.harness.scene import Camera, Scene
+from recgen_bench.methods.splats.model import SplatModel
+from recgen_bench.methods.splats.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Quick(Recipe):
+    """Small captures (about 240x135) in 2,000 iterations: higher rates, fewer and larger Gaussians."""
+
+    iterations: int = 2000
+    random_points: int = 20_000
+    most_points: int = 60_000
+    sh_degree: int = 1
+    sh_every: int = 0
+    position_rate: float = 3.6e-4
+    position_rate_end: float = 7.2e-6
+    scale_rate: float = 1e-2
+    rotation_rate: float = 2e-3
+    colour_rate: float = 5e-3
+    harmonics_rate: float = 5e-4
+    densify_from: int = 300
+    densify_until: int = 2000
+    densify_gradient: float = 4e-4
+    reset_every: int = 0
+    most_gaussians: int = 80_000
+
+
+@dataclass(frozen=True)
+class Demo(Quick):
+    """The embedded street in 500 iterations: lidar-like points are dense enough to start from."""
+
+    iterations: int = 500
+    initial_opacity: float = 0.3
+    densify_from: int = 150
+    densify_until: int = 350
+
+
+class GaussianSplatting(Method):
+    """Fit Gaussians to the training views; there are no rounds."""
+
+    presets: ClassVar[Mapping[str, Recipe]] = {"paper": Recipe(), "quick": Quick(), "demo": Demo()}
+    model = SplatModel
+
+    def reconstruct(self, scene: Scene, run: Run) -> SplatModel:
+        """Train from the scene's points, or from random pixels where it has none."""
+        from recgen_bench.methods.splats.calling import kernels_on
+        from recgen_bench.methods.splats.initialise import extent, initial_model
+        from recgen_bench.methods.splats.optimise import Trainer, train
+        from recgen_bench.methods.splats.target import shuffled, target
+
+        recipe: Recipe = run.config
+        with kernels_on(run.threads):
+            start = initial_model(scene, recipe, run.seed_for("points")).to(run.device)
+        views = [target(view, run.device, with_depth=recipe.depth_weight > 0) for view in scene.train]
+        trainer = Trainer(start, recipe, extent=extent(scene), seed=run.seed_for("densify"))
+        return train(trainer, shuffled(views, run.seed_for("views")), run, until=recipe.iterations)
+
+    def render(self, model: SplatModel, cameras: Sequence[Camera], run: Run) -> Iterator[Rendering]:
+        """Render the Gaussians with the actors of each camera's time, and the expected depth."""
+        from recgen_bench.methods.splats.rendering import renderings
+
+        return renderings(model, cameras, run)

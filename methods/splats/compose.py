@@ -1,0 +1,69 @@
+"""Rendering a model: actors posed at the camera's time, Gaussians rasterised, the sky behind them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from recgen_bench.harness.scene import Camera
+from recgen_bench.methods.splats.actors import Posed, pose
+from recgen_bench.methods.splats.calling import kernel_threads
+from recgen_bench.methods.splats.model import SplatModel
+from recgen_bench.methods.splats.raster import Rendered, rasterize
+from recgen_bench.methods.splats.sky import directions, look_up, unfold
+
+
+def render(model: SplatModel, camera: Camera, degree: int | None = None) -> Rendered:
+    """Render a model, differentiably by its Gaussians and its sky.
+
+    Args:
+        model: Gaussians, actors and sky.
+        camera: Its `frame` says where the actors are.
+        degree: Degree of the harmonics to use, None for all that the model has.
+
+    Returns:
+        The rasteriser's output with the sky composited into `rgb`; `alpha` is that of the Gaussians alone.
+    """
+    degree = model.gaussians.degree if degree is None else min(degree, model.gaussians.degree)
+    rendered = _rasterized(pose(model, camera.frame, degree), camera, degree)
+    if model.sky is None:
+        return rendered
+    behind = look_up(model.sky, unfold(directions(camera, model.sky.device)))
+    return replace(rendered, rgb=rendered.rgb + (1 - rendered.alpha)[..., None] * behind)
+
+
+def _rasterized(posed: Posed, camera: Camera, degree: int) -> Rendered:
+    gaussians = posed.gaussians
+    opacities = torch.sigmoid(gaussians.opacities)
+    if posed.present is not None:
+        opacities = opacities * posed.present
+    threads = torch.get_num_threads()
+    torch.set_num_threads(kernel_threads())
+    rendered = rasterize(
+        gaussians.means,
+        gaussians.quats,
+        gaussians.scales.exp(),
+        opacities,
+        _harmonics(posed, degree),
+        w2c=torch.from_numpy(camera.w2c),
+        K=torch.from_numpy(camera.K),
+        width=camera.width,
+        height=camera.height,
+        sh_degree=degree,
+    )
+    torch.set_num_threads(threads)
+    # The rasteriser asks torch for its number of threads, also on the way back; see `calling.py`.
+    node = rendered.rgb.grad_fn
+    if node is not None:
+        count = kernel_threads()
+        node.register_prehook(lambda _: torch.set_num_threads(count))
+        node.register_hook(lambda *_: torch.set_num_threads(threads))
+    return rendered
+
+
+def _harmonics(posed: Posed, degree: int) -> Tensor:
+    """Return (N, (degree + 1)^2, 3) coefficients."""
+    sh0, shN = posed.gaussians.sh0, posed.gaussians.shN
+    return torch.cat([sh0, shN[:, : (degree + 1) ** 2 - 1]], dim=1) if degree else sh0

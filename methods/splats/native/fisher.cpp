@@ -1,0 +1,285 @@
+// The diagonal of the Fisher information: per parameter, the sum over pixels and colour channels of the
+// squared derivative of the image. One pass, no output gradient.
+//
+// With h_c = alpha dC_c/dalpha and v = Q d (Q the conic, d = pixel - centre), a change of the parameters
+// moves the centre by m' and the covariance by S', and dC_c = h_c (v.m' + v^T S' v / 2) + alpha T dcolor_c.
+// In d this is a polynomial of degree two without a constant, so the sum over pixels of its square follows
+// exactly from the twelve moments of s = sum_c h_c^2 of degree two to four; squaring after the chain rule
+// would lose the cross terms. Colours that change with the viewing direction couple to the means through
+// five more moments per channel.
+#include "replay.hpp"
+
+namespace RECGEN_NS {
+
+constexpr int kPlain = 14;  // sum (alpha T)^2; moments of s: 1, xx xy yy, xxx .. yyy, xxxx .. yyyy.
+constexpr int kView = 29;   // Then per channel the moments x y xx xy yy of alpha T h_c.
+
+struct Behind {
+  Float red, green, blue;  // Colour behind the splats so far, with the background.
+};
+
+static void read_tile(const Context& c, const Tile& tile, const float* rgb, Behind* behind) {
+  auto lane = [](Float& v, int i) -> float& { return reinterpret_cast<float*>(&v)[i]; };
+  std::memset((void*)behind, 0, kBlocks * sizeof *behind);
+  tile.pixels(c, [&](int b, int i, std::int64_t pixel) {
+    lane(behind[b].red, i) = rgb[3 * pixel];
+    lane(behind[b].green, i) = rgb[3 * pixel + 1];
+    lane(behind[b].blue, i) = rgb[3 * pixel + 2];
+  });
+}
+
+// Takes a channel's part of the splat from what is behind it and returns h.
+inline Float uncover(Float& behind, const Stroke& stroke, Float color, Float share) {
+  Float gain = stroke.weight * color;
+  behind -= gain;
+  return keep(stroke.unclamped, fnma(behind, share, gain));
+}
+
+inline void add_moments(Float s, Float dx, Float dy, Float* sum) {
+  Float xx = dx * dx, xy = dx * dy, yy = dy * dy;
+  Float sxx = s * xx, sxy = s * xy, syy = s * yy;
+  sum[0] += s, sum[1] += sxx, sum[2] += sxy, sum[3] += syy;
+  sum[4] = fma(sxx, dx, sum[4]), sum[5] = fma(sxx, dy, sum[5]);
+  sum[6] = fma(syy, dx, sum[6]), sum[7] = fma(syy, dy, sum[7]);
+  sum[8] = fma(sxx, xx, sum[8]), sum[9] = fma(sxx, xy, sum[9]), sum[10] = fma(sxx, yy, sum[10]);
+  sum[11] = fma(sxy, yy, sum[11]), sum[12] = fma(syy, yy, sum[12]);
+}
+
+inline void add_view_moments(Float t, Float dx, Float dy, Float* sum) {
+  Float tx = t * dx, ty = t * dy;
+  sum[0] += tx, sum[1] += ty;
+  sum[2] = fma(tx, dx, sum[2]), sum[3] = fma(tx, dy, sum[3]), sum[4] = fma(ty, dy, sum[4]);
+}
+
+template <int kTerms>
+static void measure_tile(const Context& c, std::int64_t which, const float* rgb, float* slots) {
+  constexpr int kPadded = (kTerms + 3) / 4 * 4;
+  Tile tile(c, which);
+  Behind behind[kBlocks];
+  read_tile(c, tile, rgb, behind);
+  for (std::int64_t k = c.begin[which], end = c.end[which]; k < end; k++) {
+    const Pair ahead = c.pairs[std::min(k + 6, end - 1)];
+    __builtin_prefetch(&c.splats[ahead.gaussian]);
+    __builtin_prefetch(&c.slot[ahead.ticket]);
+    if (!c.blocks[k]) continue;
+    const Splat& s = c.splats[c.pairs[k].gaussian];
+    Float red = s.color[0], green = s.color[1], blue = s.color[2];
+    Float sum[kPadded];
+    for (Float& v : sum) v = 0.f;
+    each_block(tile, Brush(s, tile), c.blocks[k], [&](int b, const Print& print) {
+      Stroke stroke = blend(tile, print, b);
+      Float share = stroke.alpha * reciprocal(1.f - stroke.alpha);
+      Float hr = uncover(behind[b].red, stroke, red, share);
+      Float hg = uncover(behind[b].green, stroke, green, share);
+      Float hb = uncover(behind[b].blue, stroke, blue, share);
+      sum[0] = fma(stroke.weight, stroke.weight, sum[0]);
+      add_moments(fma(hr, hr, fma(hg, hg, hb * hb)), print.dx, print.dy, sum + 1);
+      if constexpr (kTerms == kView) {
+        add_view_moments(stroke.weight * hr, print.dx, print.dy, sum + 14);
+        add_view_moments(stroke.weight * hg, print.dx, print.dy, sum + 19);
+        add_view_moments(stroke.weight * hb, print.dx, print.dy, sum + 24);
+      }
+    });
+    alignas(16) float row[kPadded];
+    for (int i = 0; i < kPadded; i += 4) sum4(sum + i, row + i);
+    std::memcpy(slots + (std::size_t)c.slot[c.pairs[k].ticket] * kTerms, row, kTerms * sizeof(float));
+  }
+}
+
+// The polynomial that one parameter adds to log alpha: coefficients of x, y, xx, xy, yy.
+struct Column {
+  Float x, y, xx, xy, yy;
+};
+
+// From the motion (mx, my) of the centre and the change of the covariance.
+inline Column column(const Conic& q, Float mx, Float my, Float sxx, Float sxy, Float syy) {
+  Float p00 = fma(q.a, sxx, q.b * sxy), p01 = fma(q.a, sxy, q.b * syy);
+  Float p10 = fma(q.b, sxx, q.c * sxy), p11 = fma(q.b, sxy, q.c * syy);
+  return {fma(q.a, mx, q.b * my), fma(q.b, mx, q.c * my), 0.5f * fma(p00, q.a, p01 * q.b),
+          fma(p00, q.b, p01 * q.c), 0.5f * fma(p10, q.b, p11 * q.c)};
+}
+
+// The change of the covariance half half^T when `half` changes by (top, bottom).
+inline Column column(const Conic& q, const Projection& p, Float mx, Float my, const Float top[3], const Float bottom[3]) {
+  const Float* h = p.half;
+  Float sxx = 2.f * dot3(h[0], top[0], h[1], top[1], h[2], top[2]);
+  Float syy = 2.f * dot3(h[3], bottom[0], h[4], bottom[1], h[5], bottom[2]);
+  Float sxy = dot3(h[0], bottom[0], h[1], bottom[1], h[2], bottom[2]) + dot3(h[3], top[0], h[4], top[1], h[5], top[2]);
+  return column(q, mx, my, sxx, sxy, syy);
+}
+
+// The sum over pixels of s times the square of a column. M: 1, xx xy yy, xxx xxy xyy yyy, xxxx .. yyyy.
+inline Float squared(const Column& k, const Float* M) {
+  Float linear = fma(k.x * k.x, M[1], fma(2.f * k.x * k.y, M[2], k.y * k.y * M[3]));
+  Float x3 = fma(k.xx, M[4], fma(k.xy, M[5], k.yy * M[6])), y3 = fma(k.xx, M[5], fma(k.xy, M[6], k.yy * M[7]));
+  Float mixed = 2.f * fma(k.x, x3, k.y * y3);
+  Float row_xx = fma(k.xx, M[8], 2.f * fma(k.xy, M[9], k.yy * M[10]));
+  Float row_xy = fma(k.xy, M[10], 2.f * (k.yy * M[11]));
+  return linear + mixed + fma(k.xx, row_xx, fma(k.xy, row_xy, k.yy * k.yy * M[12]));
+}
+
+inline Float along(const Column& k, const Float* X) {
+  return fma(k.x, X[0], fma(k.y, X[1], fma(k.xx, X[2], fma(k.xy, X[3], k.yy * X[4]))));
+}
+
+static void mean_columns(const Input& in, const Projection& p, const Conic& q, Column* out) {
+  const float* V = in.rotation;
+  Float frame[9];  // The shape in camera axes.
+  for (int i = 0; i < 9; i++)
+    frame[i] = dot3(V[i / 3 * 3], p.shape[i % 3], V[i / 3 * 3 + 1], p.shape[3 + i % 3], V[i / 3 * 3 + 2], p.shape[6 + i % 3]);
+  Float rz = p.inverse_z, x = p.point[0] * rz, y = p.point[1] * rz;
+  for (int j = 0; j < 3; j++) {
+    Float closer = rz * V[6 + j], rx = fnma(x, closer, rz * V[j]), ry = fnma(y, closer, rz * V[3 + j]);
+    // Rates of the Jacobian's entries fx/z, -fx r/z, fy/z, -fy r/z.
+    Float j00 = -(in.fx * rz * closer), j11 = -(in.fy * rz * closer);
+    Float j02 = -(in.fx * rz * fnma(p.ratio_x, closer, keep(p.free_x, rx)));
+    Float j12 = -(in.fy * rz * fnma(p.ratio_y, closer, keep(p.free_y, ry)));
+    Float top[3], bottom[3];
+    for (int k = 0; k < 3; k++) {
+      top[k] = fma(j00, frame[k], j02 * frame[6 + k]);
+      bottom[k] = fma(j11, frame[3 + k], j12 * frame[6 + k]);
+    }
+    out[j] = column(q, p, in.fx * rx, in.fy * ry, top, bottom);
+  }
+}
+
+static void scale_columns(const Projection& p, const Conic& q, Column* out) {
+  const Float zero = 0.f;
+  for (int j = 0; j < 3; j++) {
+    Float top[3] = {zero, zero, zero}, bottom[3] = {zero, zero, zero};
+    top[j] = dot3(p.rows[0], p.rotation[j], p.rows[1], p.rotation[3 + j], p.rows[2], p.rotation[6 + j]);
+    bottom[j] = dot3(p.rows[3], p.rotation[j], p.rows[4], p.rotation[3 + j], p.rows[5], p.rotation[6 + j]);
+    out[j] = column(q, p, zero, zero, top, bottom);
+  }
+}
+
+static void quat_columns(const Batch& g, const Projection& p, const Conic& q, Column* out) {
+  const Float zero = 0.f;
+  Float w = p.unit[0], x = p.unit[1], y = p.unit[2], z = p.unit[3];
+  // Half the derivatives of the rotation by w, x, y, z.
+  const Float by[4][9] = {{zero, -z, y, z, zero, -x, -y, x, zero},
+                          {zero, y, z, y, -2.f * x, -w, z, w, -2.f * x},
+                          {-2.f * y, x, w, x, zero, z, -w, z, -2.f * y},
+                          {-2.f * z, -w, x, w, -2.f * z, y, x, y, zero}};
+  for (int i = 0; i < 4; i++) {
+    Float turn[9], top[3], bottom[3];
+    for (int k = 0; k < 9; k++) {
+      // Minus the part along the quaternion, which normalising removes: R - I is homogeneous of degree two.
+      Float radial = k % 4 ? p.rotation[k] : p.rotation[k] - 1.f;
+      turn[k] = 2.f * p.inverse_norm * g.scale[k % 3] * fnma(p.unit[i], radial, by[i][k]);
+    }
+    for (int k = 0; k < 3; k++) {
+      top[k] = dot3(p.rows[0], turn[k], p.rows[1], turn[3 + k], p.rows[2], turn[6 + k]);
+      bottom[k] = dot3(p.rows[3], turn[k], p.rows[4], turn[3 + k], p.rows[5], turn[6 + k]);
+    }
+    out[i] = column(q, p, zero, zero, top, bottom);
+  }
+}
+
+// Adds to sixteen items of `stride` numbers; lanes that are not visible stay.
+inline void accumulate(float* to, int stride, std::int64_t start, unsigned visible, const Float* from) {
+  alignas(64) float row[4][kLanes];
+  for (int k = 0; k < stride; k++) store(row[k], from[k]);
+  for (; visible; visible &= visible - 1) {
+    int lane = __builtin_ctz(visible);
+    for (int k = 0; k < stride; k++) to[stride * (start + lane) + k] += row[k][lane];
+  }
+}
+
+// The harmonics of sixteen Gaussians: adds their coefficients' information, and returns the derivatives of
+// each channel by the mean.
+static void measure_harmonics(const Input& in, const Context& c, const Batch& g, std::int64_t start, unsigned visible,
+                              Float light, float* colors, Float by_mean[3][3]) {
+  int terms = harmonics(in.degree);
+  alignas(64) float B[kMostHarmonics][kLanes], weight[3][kMostHarmonics][kLanes] = {}, total[kLanes];
+  Direction towards = direction(g.mean[0] - in.centre[0], g.mean[1] - in.centre[1], g.mean[2] - in.centre[2]);
+  Float values[kMostHarmonics];
+  basis(in.degree, towards, values);
+  for (int k = 0; k < terms; k++) store(B[k], values[k]);
+  store(total, light);
+  for (; visible; visible &= visible - 1) {
+    int lane = __builtin_ctz(visible);
+    unsigned lit = c.splats[start + lane].lit;
+    const float* from = in.colors + 3 * in.coefficients * (start + lane);
+    float* to = colors + 3 * in.coefficients * (start + lane);
+    for (int k = 0; k < terms; k++)
+      for (int ch = 0; ch < 3; ch++)
+        if (lit >> ch & 1) {
+          to[3 * k + ch] += B[k][lane] * B[k][lane] * total[lane];
+          weight[ch][k][lane] = from[3 * k + ch];
+        }
+  }
+  for (int ch = 0; ch < 3; ch++) {
+    Float weights[kMostHarmonics];
+    for (int k = 0; k < terms; k++) weights[k] = load(weight[ch][k]);
+    basis_gradient(in.degree, towards, weights, by_mean[ch]);
+  }
+}
+
+template <int kTerms>
+static void measure_batch(const Input& in, const Context& c, const float* slots, const PerGaussian& out,
+                          std::int64_t start, int lanes) {
+  unsigned visible = visible_lanes(c, start, lanes);
+  if (!visible) return;
+  Float sum[kTerms];
+  sum_slots<kTerms>(c, slots, start, visible, sum);
+  const Float light = sum[0], *moments = sum + 1;
+  Batch g = read_batch(in, start, lanes);
+  Projection p = project(in, g);
+  Conic q = invert(p);
+  Column columns[4];
+  Float values[4];
+  auto write = [&](float* to, int stride) {
+    for (int k = 0; k < stride; k++) values[k] = squared(columns[k], moments);
+    accumulate(to, stride, start, visible, values);
+  };
+  quat_columns(g, p, q, columns), write(out.quats, 4);
+  scale_columns(p, q, columns), write(out.scales, 3);
+  mean_columns(in, p, q, columns), write(out.means, 3);
+  if (in.degree < 0) {
+    for (int k = 0; k < 3; k++) values[k] = light;
+    accumulate(out.colors, 3, start, visible, values);
+  } else {
+    Float by_mean[3][3];
+    measure_harmonics(in, c, g, start, visible, light, out.colors, by_mean);
+    if constexpr (kTerms == kView) {
+      for (int k = 0; k < 3; k++) {
+        values[k] = 0.f;
+        for (int ch = 0; ch < 3; ch++) {
+          Float e = by_mean[ch][k];
+          values[k] += e * fma(e, light, 2.f * along(columns[k], sum + 14 + 5 * ch));
+        }
+      }
+      accumulate(out.means, 3, start, visible, values);
+    }
+  }
+  Float opacity;
+  gather(in.opacities + start, 1, lanes, &opacity);
+  values[0] = moments[0] / (opacity * opacity);
+  accumulate(out.opacities, 1, start, visible, values);
+}
+
+template <int kTerms>
+static void measure(const Input& in, Context& c, const float* rgb, const PerGaussian& out) {
+  Team team(in.threads);
+  number_slots(team, c);
+  Buffer<float> slots((std::size_t)c.slot[c.total] * kTerms);
+  team.share(c.tiles(), 1, [&](std::int64_t tile, std::int64_t) { measure_tile<kTerms>(c, tile, rgb, slots.data()); });
+  team.share(in.size, kChunk, [&](std::int64_t begin, std::int64_t end) {
+    for (; begin < end; begin += kLanes)
+      measure_batch<kTerms>(in, c, slots.data(), out, begin, (int)std::min<std::int64_t>(kLanes, end - begin));
+  });
+}
+
+// Adds the information that one rendered view holds to `out`, all of whose arrays but `screen` are needed.
+RECGEN_EXPORT(splats_fisher)(const Input* in, Context* context, const Image* image, const PerGaussian* out) try {
+  if (in->degree > 0)
+    measure<kView>(*in, *context, image->rgb, *out);
+  else
+    measure<kPlain>(*in, *context, image->rgb, *out);
+  return kDone;
+} catch (const std::bad_alloc&) {
+  return kNoMemory;
+}
+
+}  // namespace RECGEN_NS

@@ -1,0 +1,69 @@
+"""Depth errors against ground truth, where a data set has it.
+
+All of them are over the pixels whose reference depth is known (above 0), whatever the method rendered there:
+a pixel that was not rendered has depth 0, that is, it lies at the camera, and counts with the error that
+follows. No scale is fitted and no far range is cut off. `Pair.mask` is not used.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from recgen_bench.harness.errors import DataError
+from recgen_bench.harness.pair import Pair
+from recgen_bench.harness.scene import Float
+
+
+def depth_abs_rel(pair: Pair) -> float:
+    """Return the mean of |d - g| / g (Eigen et al. 2014, arXiv:1406.2283); a pixel not rendered counts as 1.
+
+    Raises:
+        DataError: See `_known`.
+    """
+    depth, truth = _known(pair)
+    return float(np.mean(np.abs(depth - truth) / truth))
+
+
+def depth_rmse(pair: Pair) -> float:
+    """Return the root mean square of d - g in world units; a pixel not rendered counts with its whole depth.
+
+    Raises:
+        DataError: See `_known`.
+    """
+    depth, truth = _known(pair)
+    return math.sqrt(float(np.mean(np.square(depth - truth))))
+
+
+def depth_delta1(pair: Pair) -> float:
+    """Return the share of pixels with max(d / g, g / d) < 1.25; a pixel not rendered is a miss.
+
+    Raises:
+        DataError: See `_known`.
+    """
+    depth, truth = _known(pair)
+    # Written as products, because a pixel that was not rendered has d = 0.
+    return float(np.mean((depth < 1.25 * truth) & (truth < 1.25 * depth)))
+
+
+def _known(pair: Pair) -> tuple[Float, Float]:
+    """Return (N,) depths of prediction and reference in float64 where the reference is known.
+
+    Raises:
+        DataError: A depth map is absent, of another size, negative or not finite, or no pixel is known.
+    """
+    if pair.prediction_depth is None or pair.reference_depth is None:
+        raise DataError("a depth metric needs the depth of both images")
+    depth, truth = pair.prediction_depth, pair.reference_depth
+    if depth.shape != truth.shape:
+        raise DataError("the depth maps differ in size", got=depth.shape, expected=truth.shape)
+    known = truth > 0
+    if not known.any():
+        raise DataError("no pixel has a reference depth", hint="leave the depth metrics out of this protocol")
+    for name, values in (("prediction", depth[known]), ("reference", truth[known])):
+        if not (np.isfinite(values).all() and values.min() >= 0):
+            raise DataError(
+                f"the {name} has a negative or infinite depth", expected="0 where nothing was hit"
+            )
+    return depth[known].astype(np.float64), truth[known].astype(np.float64)
