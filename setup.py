@@ -65,8 +65,12 @@ def find_compiler() -> list[str]:
         words = shlex.split(command)
         if words and shutil.which(words[0]):
             return words
-    missing = f"the C++ compiler named by CXX ({named}) was not found" if named else "no C++ compiler was found"
-    raise SystemExit(f"recgen-bench: {missing}; install g++ 11 or newer (Debian: apt-get install g++) or clang.")
+    missing = (
+        f"the C++ compiler named by CXX ({named}) was not found" if named else "no C++ compiler was found"
+    )
+    raise SystemExit(
+        f"recgen-bench: {missing}; install g++ 11 or newer (Debian: apt-get install g++) or clang."
+    )
 
 
 def call(command: list[str]) -> None:

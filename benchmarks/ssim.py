@@ -10,18 +10,24 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
+import pytorch_msssim  # type: ignore[import-untyped] # The package ships no types.
+import skimage.metrics
 import torch
-from pytorch_msssim import ssim as msssim
-from skimage.metrics import structural_similarity
-from torchmetrics.functional.image import structural_similarity_index_measure
+import torchmetrics.functional.image
 
 from recgen_bench.harness.pair import Pair
 from recgen_bench.metrics.ssim import ssim, ssim_3dgs, ssim_uniform7
 
 HEIGHT, WIDTH, THREADS = 640, 960, 2
+
+# Not typed, or too narrowly for tensors that are passed by position.
+TORCHMETRICS: Any = torchmetrics.functional.image.structural_similarity_index_measure
+MSSSIM: Any = pytorch_msssim.ssim
+SKIMAGE: Any = skimage.metrics.structural_similarity
 
 
 def make_pair() -> Pair:
@@ -42,10 +48,10 @@ def candidates(pair: Pair) -> dict[str, Callable[[], float]]:
         "ssim": lambda: ssim(pair),
         "ssim_3dgs": lambda: ssim_3dgs(pair),
         "ssim_uniform7": lambda: ssim_uniform7(pair),
-        "torchmetrics": lambda: float(structural_similarity_index_measure(*tensors, data_range=1.0)),
-        "pytorch-msssim": lambda: float(msssim(*tensors, data_range=1.0)),
-        "skimage gaussian": lambda: float(structural_similarity(*images, channel_axis=2, **gaussian)),
-        "skimage default": lambda: float(structural_similarity(*images, channel_axis=2)),
+        "torchmetrics": lambda: float(TORCHMETRICS(*tensors, data_range=1.0)),
+        "pytorch-msssim": lambda: float(MSSSIM(*tensors, data_range=1.0)),
+        "skimage gaussian": lambda: float(SKIMAGE(*images, channel_axis=2, **gaussian)),
+        "skimage default": lambda: float(SKIMAGE(*images, channel_axis=2)),
     }
 
 

@@ -24,7 +24,7 @@ def sentences(table: Table) -> tuple[str, ...]:
     if any(value.problems and value.mean is not None for value in values):
         parts.append("Means that lack cells say how many and are not ranked.")
     if any(value.mean == math.inf for value in values):
-        parts.append("inf: some image equals its reference in every pixel.")
+        parts.append("An infinite value means that an image equals its reference in every pixel.")
     return tuple(parts)
 
 

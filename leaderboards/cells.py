@@ -66,13 +66,15 @@ def metric_names(
     Registered metrics come first, in the order of their registration.
 
     Raises:
-        PluginError: A chosen metric is neither in the records nor registered.
+        PluginError: A chosen metric is neither in the records nor registered, or one is called like a column.
     """
     present = {name for entry in entries for name in (*entry.record.summary, *_promised(entry.record))}
     for name in chosen:
         if name not in present and name not in infos:
             hint = did_you_mean(name, present | set(infos))
             raise PluginError("unknown metric", got=name, hint=hint, where="--metric")
+    for name in present & {*KEYS, *TAIL}:
+        raise PluginError("a metric has the name of a column", got=name, hint="rename it in its plugin")
     registered = [name for name in infos if name in present]
     return tuple(dict.fromkeys(chosen or (*registered, *sorted(present))))
 

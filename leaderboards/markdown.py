@@ -56,5 +56,5 @@ def _value(value: Value, column: Column) -> str:
 
 def _escape(text: str) -> str:
     """Keep a name from becoming markup or another column; underscores inside words are harmless."""
-    text = re.sub(r"([\\`*<>\[\]|~])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"([\\`*<>\[\]|~&$])", r"\\\1", " ".join(text.split()))
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from recgen_bench.datasets.formats.images import list_images
+from recgen_bench.datasets.formats.resize import check_resolution
 from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.protocol import Resolution
 
@@ -48,6 +49,7 @@ def find_images(
     Raises:
         DataError: A shrunk folder does not hold the same pictures, or there is none that can serve.
     """
+    check_resolution(resolution)
     full = list_images(root / folder) if (root / folder).is_dir() else None
     factor = resolution.downscale or (width / resolution.width if resolution.width else 1.0)
     shrunk = shrunk_folders(root, folder)

@@ -61,7 +61,7 @@ def scene_names(source: Path | None, is_scene: IsScene, layout: str) -> tuple[st
         DataError: The folder is missing, or neither it nor its sub-folders hold a scene.
     """
     folder = _existing(source, layout)
-    if is_scene(folder):
+    if _holds(folder, is_scene):
         return (folder.resolve().name,)
     names = _children(folder, is_scene)
     if not names:
@@ -83,17 +83,17 @@ def scene_folder(request: Request, is_scene: IsScene, layout: str) -> Path:
             where=str(source),
         )
     if request.scene is None:
-        if not is_scene(source):
+        if not _holds(source, is_scene):
             raise _not_a_scene(source, is_scene, layout)
         return source
     folder = inside(source, request.scene, "the requested scene")
-    if is_scene(folder):
+    if _holds(folder, is_scene):
         return folder
-    if request.scene == source.resolve().name and is_scene(source):
+    if request.scene == source.resolve().name and _holds(source, is_scene):
         return source
     if folder.is_dir():
         raise _not_a_scene(folder, is_scene, layout)
-    names = (source.resolve().name,) if is_scene(source) else _children(source, is_scene)
+    names = (source.resolve().name,) if _holds(source, is_scene) else _children(source, is_scene)
     hint = did_you_mean(request.scene, names) if names else None
     raise DataError("there is no such scene", got=request.scene, hint=hint, where=str(source))
 
@@ -124,17 +124,25 @@ def _existing(source: Path | None, layout: str) -> Path:
     return source
 
 
+def _holds(folder: Path, is_scene: IsScene) -> bool:
+    try:
+        return is_scene(folder)
+    except OSError as error:
+        raise DataError(f"the folder cannot be read: {error.strerror}", where=str(folder)) from error
+
+
 def _children(folder: Path, is_scene: IsScene) -> tuple[str, ...]:
     try:
         return tuple(sorted(child.name for child in folder.iterdir() if child.is_dir() and is_scene(child)))
     except OSError as error:
-        raise DataError(f"the folder cannot be listed: {error.strerror}", where=str(folder)) from error
+        where = str(error.filename or folder)
+        raise DataError(f"the folder cannot be listed: {error.strerror}", where=where) from error
 
 
 def _not_a_scene(folder: Path, is_scene: IsScene, layout: str) -> DataError:
     hint = None
     below = _children(folder, is_scene)
-    above = [parent for parent in folder.resolve().parents[:2] if is_scene(parent)]
+    above = [parent for parent in folder.resolve().parents[:2] if _holds(parent, is_scene)]
     if below:
         shown = ", ".join(below[:5]) + (", ..." if len(below) > 5 else "")
         hint = f"scenes are one level below: name one of {shown}"

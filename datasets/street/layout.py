@@ -78,7 +78,7 @@ class Layout:
         """Return the largest shifts (right, left) in metres that keep the vehicle on clear road, at most 7."""
         room = 0.8 + self.drive.sway
         right, left = -self.road.clear[0] - room, self.road.clear[1] - room
-        return min(np.floor(right * 10) / 10, 7.0), min(np.floor(left * 10) / 10, 7.0)
+        return float(min(np.floor(right * 10) / 10, 7.0)), float(min(np.floor(left * 10) / 10, 7.0))
 
 
 def draw_layout(seed: int) -> Layout:
@@ -172,7 +172,7 @@ def _along_kerb(rng: np.random.Generator, verge: Verge, road: Road) -> list[Prop
         for s in np.arange(-30 + rng.uniform(0, 8), LAST_PLOT, step):
             if rng.random() < 0.85:
                 kind = KINDS[kinds[rng.integers(len(kinds))]]
-                put(f"tree/{kind}", float(s + rng.uniform(-1, 1)), 0.95, 0.9, rng.uniform(0, 6), rng.uniform(0.85, 1.1))
+                put(f"tree/{kind}", float(s + rng.uniform(-1, 1)), 0.95, 0.9, rng.uniform(0, 6), rng.uniform(0.9, 1.2))
     for s in np.sort(rng.uniform(-10, 150, 26)):
         kind = ("sign", "bin", "bin", "bench", "cabinet", "bollard", "shelter")[rng.choice(7, p=[0.3, 0.13, 0.13, 0.12, 0.08, 0.19, 0.05])]
         if kind == "shelter" and verge.walk < 3.2:

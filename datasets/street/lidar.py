@@ -20,7 +20,7 @@ MOUNT = (1.2, 0.0, 2.0)
 RANGE = 75.0
 NOISE = 0.02
 """Standard deviation of the measured range in metres."""
-BEAMS, STEPS = 40, 40
+BEAMS, STEPS = 38, 28
 """Scan lines, and directions along each of them per frame."""
 LOWEST, HIGHEST, BREADTH = -28.0, 26.0, 100.0
 """Degrees below and above the horizon, and to either side of the heading."""
@@ -51,7 +51,11 @@ def scan(world: World) -> Scan:
 
 def _sweep(world: World, frame: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
     """Return (N, 3) places, (N, 3) colours and (N,) owners of one frame's points."""
-    elevation = np.radians(np.linspace(LOWEST, HIGHEST, BEAMS))[:, None] + rng.normal(0, 0.002, (BEAMS, STEPS))
+    spread = np.linspace(-1, 1, BEAMS)
+    # Scan lines lie closer together near the horizon, where distant things are.
+    spread = np.sign(spread) * np.abs(spread) ** 1.5
+    lines = np.radians(np.where(spread < 0, -LOWEST, HIGHEST) * spread)
+    elevation = lines[:, None] + rng.normal(0, 0.002, (BEAMS, STEPS))
     turn = np.linspace(-BREADTH, BREADTH, STEPS, endpoint=False)[None, :]
     turn = np.radians(turn + rng.uniform(0, 2 * BREADTH / STEPS, (BEAMS, STEPS)))
     level = np.cos(elevation)
@@ -59,10 +63,9 @@ def _sweep(world: World, frame: int, rng: np.random.Generator) -> tuple[NDArray,
     ego = ego_pose(world.layout, frame)
     directions = np.einsum("ni,ji->nj", local, ego[:3, :3]).astype(np.float32)
     origin = (ego[:3, :3] * np.array(MOUNT)).sum(1) + ego[:3, 3]
-    origins = np.ascontiguousarray(np.broadcast_to(origin.astype(np.float32), directions.shape))
     poses = world.poses(frame)
-    radiance, hits = world.renderer.colours(origins, directions, poses, 1 / FOCAL)
-    distance = hits.distance + rng.normal(0, NOISE, len(directions))
+    radiance, hits = world.renderer.colours(origin, directions, poses, 1 / FOCAL)
+    distance = np.where(hits.face >= 0, hits.distance, 0) + rng.normal(0, NOISE, len(directions))
     seen = (hits.face >= 0) & (hits.distance < RANGE)
     xyz = origin + np.where(seen, distance, 0)[:, None] * directions.astype(np.float64)
     for index, pose in enumerate(poses):

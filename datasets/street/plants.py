@@ -17,11 +17,10 @@ def tree(kind: str, rng: np.random.Generator) -> Mesh:
     if rng.random() < 0.12:
         hue = hue * np.array([2.2, 1.05, 0.5])
     if kind == "shrub":
-        parts = [_clump((0.0, 0.0, 0.55), rng.uniform(0.5, 0.8), 0.85, rng) for _ in range(1)]
-        return _shaded(join(parts), hue)
+        return _shaded(_clump((0.0, 0.0, 0.55), rng.uniform(0.5, 0.8), 0.85, rng), hue)
     if kind == "conifer":
         return _conifer(rng, hue)
-    trunk = rng.uniform(1.9, 2.6) if kind != "tall" else rng.uniform(1.2, 1.8)
+    trunk = rng.uniform(2.2, 2.9) if kind != "tall" else rng.uniform(1.2, 1.8)
     lean = rng.uniform(-0.15, 0.15, 2)
     height, spread = {"round": (3.2, 1.5), "tall": (6.2, 1.05), "wide": (3.0, 2.1)}[kind]
     height, spread = height * rng.uniform(0.85, 1.25), spread * rng.uniform(0.85, 1.2)
@@ -47,7 +46,7 @@ def _clump(centre: tuple[float, float, float], radius: float, flat: float, rng: 
     pose = np.eye(4)
     pose[:3, 3] = centre
     size = (radius, radius * rng.uniform(0.85, 1.15), radius * flat)
-    return blob(size, 0.07, rng, Material.LEAVES, 3 if radius > 0.9 else 2).moved(pose)
+    return blob(size, 0.07, rng, Material.LEAVES, 12 if radius > 0.9 else 9).moved(pose)
 
 
 def _shaded(crown: Mesh, hue: NDArray) -> Mesh:

@@ -21,10 +21,12 @@ WHITE_PAINT = np.array([0.62, 0.62, 0.58], np.float32)
 YELLOW_PAINT = np.array([0.62, 0.40, 0.07], np.float32)
 FLAT = (Material.ASPHALT, Material.PAVING, Material.GRASS)
 """Materials whose uv are street coordinates, so that the ground map and the paint apply."""
-REFINE = 0.06
+REFINE = 0.08
 """Spread of display brightness within a pixel's neighbourhood above which it gets more rays."""
-COARSE, DENSE = 2, 4
+COARSE, DENSE = 2, 3
 """Rays along each side of a plain and of a refined pixel."""
+BLOCK = 1 << 17
+"""Rays that are shaded together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,21 +59,22 @@ class Renderer:
         width, height = camera.width, camera.height
         y, x = (grid.ravel() for grid in np.mgrid[:height, :width])
         pixels = self._pixels(camera, poses, (x, y), COARSE)
-        value = np.sqrt(np.clip(pixels.max(2), 0, 1)).reshape(height, width, -1)
-        low, high = _around(value.min(2), np.minimum), _around(value.max(2), np.maximum)
+        # Display brightness is about the square root of light; green stands for all three channels.
+        value = np.sqrt(np.clip(pixels[:, :, 1], 0, 1)).reshape(height, width, -1)
+        low = _around(_fold(value, np.minimum), np.minimum)
+        high = _around(_fold(value, np.maximum), np.maximum)
         rough = np.flatnonzero((high - low > REFINE).ravel())
-        result = pixels.mean(1)
-        for rows in np.array_split(rough, max(len(rough) // 20000, 1)):
-            dense = self._pixels(camera, poses, (x[rows], y[rows]), DENSE)
-            result[rows] = dense.mean(1)
+        result = _mean(pixels)
+        result[rough] = _mean(self._pixels(camera, poses, (x[rough], y[rough]), DENSE))
         return encode(result).reshape(height, width, 3)
 
     def depth(self, camera: Camera, poses: NDArray) -> Single:
         """Return the (H, W) z-depth at pixel centres in metres, 0 where the sky is seen."""
-        hits, _, directions = self._centres(camera, poses)
+        hits, directions = self._centres(camera, poses)
         forward = camera.c2w[:3, 2].astype(np.float32)
-        z = hits.distance * np.einsum("ni,i->n", directions, forward)
-        return np.where(hits.face >= 0, z, 0).astype(np.float32).reshape(camera.height, camera.width)
+        met = hits.face >= 0
+        z = np.where(met, hits.distance, 0) * _dots(directions, forward[None])
+        return z.astype(np.float32).reshape(camera.height, camera.width)
 
     def owners(self, camera: Camera, poses: NDArray) -> NDArray[np.int32]:
         """Return (H, W) the index of the moving actor at each pixel centre, -1 elsewhere."""
@@ -79,7 +82,7 @@ class Renderer:
 
     def paint(self, camera: Camera, poses: NDArray) -> NDArray[np.bool_]:
         """Return (H, W) True where the ray through a pixel centre ends on lane paint."""
-        hits, _, _ = self._centres(camera, poses)
+        hits, _ = self._centres(camera, poses)
         mask = np.zeros(len(hits.face), bool)
         rows = np.flatnonzero((hits.face >= 0) & (self._material[hits.face] == Material.ASPHALT))
         uv = self._interpolate(hits, rows)[:, :2]
@@ -87,30 +90,35 @@ class Renderer:
         mask[rows] = coverage(self._look.stripes, uv, bare).sum(1) > 0.5
         return mask.reshape(camera.height, camera.width)
 
-    def colours(self, origins: Single, directions: Single, poses: NDArray, cone: float) -> tuple[Single, Hits]:
+    def colours(self, origin: NDArray, directions: Single, poses: NDArray, cone: float) -> tuple[Single, Hits]:
         """Return the (N, 3) linear radiance along rays of a cone of this width in radians, and their hits."""
-        hits = self._tracer.first(origins, directions, poses)
+        hits = self._tracer.first(origin, directions, poses)
         colour = np.empty((len(directions), 3), np.float32)
         missed = np.flatnonzero(hits.face < 0)
         colour[missed] = self._look.sky.radiance(directions[missed])
         rows = np.flatnonzero(hits.face >= 0)
-        colour[rows] = self._shade(hits, rows, (origins[rows], directions[rows], cone), poses)
+        colour[rows] = self._shade(hits, rows, (origin.astype(np.float32), directions[rows], cone), poses)
         return colour, hits
 
     def _pixels(self, camera: Camera, poses: NDArray, at: tuple[NDArray, NDArray], side: int) -> Single:
         """Return (P, side², 3) radiance at a grid of samples in each of P pixels."""
         offset = (np.arange(side) + 0.5) / side
-        x = (at[0][:, None, None] + offset[None, None, :]) + 0 * offset[None, :, None]
-        y = (at[1][:, None, None] + offset[None, :, None]) + 0 * offset[None, None, :]
-        origins, directions = rays(camera, x.ravel(), y.ravel())
         cone = 1 / (side * float(np.sqrt(camera.K[0, 0] * camera.K[1, 1])))
-        colour, _ = self.colours(origins, directions, poses, cone)
-        return np.minimum(colour, 1.5).reshape(len(at[0]), side * side, 3)
+        parts = []
+        # Blocks bound the memory of large pictures; they do not change the result.
+        for start in range(0, len(at[0]), max(BLOCK // side**2, 1)):
+            block = slice(start, start + max(BLOCK // side**2, 1))
+            x = np.repeat((at[0][block, None] + offset)[:, None, :], side, 1)
+            y = np.repeat((at[1][block, None] + offset)[:, :, None], side, 2)
+            directions = rays(camera, x.ravel(), y.ravel())
+            colour, _ = self.colours(camera.centre, directions, poses, cone)
+            parts.append(np.minimum(colour, 1.5).reshape(-1, side * side, 3))
+        return np.concatenate(parts) if parts else np.zeros((0, side * side, 3), np.float32)
 
-    def _centres(self, camera: Camera, poses: NDArray) -> tuple[Hits, Single, Single]:
+    def _centres(self, camera: Camera, poses: NDArray) -> tuple[Hits, Single]:
         y, x = (grid.ravel() + 0.5 for grid in np.mgrid[: camera.height, : camera.width])
-        origins, directions = rays(camera, x, y)
-        return self._tracer.first(origins, directions, poses), origins, directions
+        directions = rays(camera, x, y)
+        return self._tracer.first(camera.centre, directions, poses), directions
 
     def _interpolate(self, hits: Hits, rows: NDArray) -> Single:
         """Return (R, 8) uv, normal and tint at hits."""
@@ -122,7 +130,7 @@ class Renderer:
         self, hits: Hits, rows: NDArray, ray: tuple[Single, Single, float], poses: NDArray
     ) -> Single:
         """Return (R, 3) radiance of surfaces towards the eye."""
-        origins, directions, cone = ray
+        origin, directions, cone = ray
         look, light = self._look, self._look.light
         values = self._interpolate(hits, rows)
         uv, normals, tint = values[:, :2], values[:, 2:5].copy(), values[:, 5:]
@@ -130,12 +138,12 @@ class Renderer:
         for index, pose in enumerate(poses):
             own = np.flatnonzero(owner == index)
             normals[own] = np.einsum("ni,ji->nj", normals[own], pose[:3, :3].astype(np.float32))
-        length = np.sqrt(np.einsum("ni,ni->n", normals, normals))
-        facing = np.einsum("ni,ni->n", normals, directions) / np.maximum(length, 1e-6)
+        length = np.sqrt(_dots(normals, normals))
+        facing = _dots(normals, directions) / np.maximum(length, 1e-6)
         normals *= (-np.sign(facing) / np.maximum(length, 1e-6))[:, None]
         steep = np.maximum(np.abs(facing), 0.02)
         distance = hits.distance[rows]
-        places = origins + distance[:, None] * directions
+        places = origin + distance[:, None] * directions
         material = self._material[hits.face[rows]]
         albedo = look.textures.sample(material, uv, distance * cone / np.sqrt(steep)) * tint
         ambient = light.ambient(normals)
@@ -143,11 +151,10 @@ class Renderer:
         footprint = distance[flat] * cone, distance[flat] * cone / steep[flat]
         albedo[flat], open_ = self._ground(uv[flat], material[flat], albedo[flat], (directions[flat], *footprint))
         ambient[flat] *= (open_ * self._beneath(places[flat], poses))[:, None]
-        facing_sun = np.einsum("ni,i->n", normals, light.sun)
+        facing_sun = _dots(normals, light.sun[None])
         sunny = np.flatnonzero(facing_sun > 0)
         start = places[sunny] + 0.02 * normals[sunny]
-        toward = np.broadcast_to(light.sun, start.shape)
-        lit = ~self._tracer.blocked(start, np.ascontiguousarray(toward), poses)
+        lit = ~self._tracer.blocked(start, light.sun, poses)
         total = ambient
         total[sunny] += (facing_sun[sunny] * lit)[:, None] * light.sunlight
         fog = (1 - np.exp(-distance / light.haze))[:, None]
@@ -187,19 +194,43 @@ class Renderer:
         return left
 
 
-def rays(camera: Camera, x: NDArray, y: NDArray) -> tuple[Single, Single]:
-    """Return (N, 3) origins and unit directions in the world through pixel positions (centres at +0.5)."""
-    K = camera.K
-    eye = np.stack([(x - K[0, 2] - K[0, 1] * (y - K[1, 2]) / K[1, 1]) / K[0, 0], (y - K[1, 2]) / K[1, 1], np.ones_like(x)], -1)
-    directions = np.einsum("ni,ji->nj", eye, camera.c2w[:3, :3])
-    directions /= np.sqrt(np.einsum("ni,ni->n", directions, directions))[:, None]
-    origins = np.broadcast_to(camera.centre.astype(np.float32), directions.shape)
-    return np.ascontiguousarray(origins), directions.astype(np.float32)
+def rays(camera: Camera, x: NDArray, y: NDArray) -> Single:
+    """Return (N, 3) unit directions in the world through pixel positions (centres at +0.5)."""
+    K, turn = camera.K, camera.c2w[:3, :3]
+    down = (y - K[1, 2]) / K[1, 1]
+    right = (x - K[0, 2] - K[0, 1] * down) / K[0, 0]
+    length = np.sqrt(right * right + down * down + 1)
+    right, down, ahead = (part.astype(np.float32) for part in (right / length, down / length, 1 / length))
+    directions = np.empty((len(x), 3), np.float32)
+    for axis in range(3):
+        row = turn[axis].astype(np.float32)
+        directions[:, axis] = row[0] * right + row[1] * down + row[2] * ahead
+    return directions
 
 
 def ground_pyramid(picture: Single) -> Pyramid:
     """Return the ground map for look-ups at (s - BEGIN, t + half of its breadth)."""
     return Pyramid([picture], np.array([[MAP_LENGTH * CELL, MAP_WIDTH * CELL]]), 5)
+
+
+def _dots(a: Single, b: Single) -> Single:
+    return a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2]
+
+
+def _fold(value: Single, choose: np.ufunc) -> Single:
+    """Return the extreme over the last axis; faster than a reduction for so few samples."""
+    result = value[..., 0]
+    for index in range(1, value.shape[-1]):
+        result = choose(result, value[..., index])
+    return result
+
+
+def _mean(samples: Single) -> Single:
+    """Return (P, 3) averages of (P, S, 3) samples, summed in order."""
+    total = samples[:, 0].copy()
+    for index in range(1, samples.shape[1]):
+        total += samples[:, index]
+    return total / np.float32(samples.shape[1])
 
 
 def _around(value: Single, choose: np.ufunc) -> Single:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ from recgen_bench.datasets.street.traffic import Track
 KERB_HEIGHT = 0.13
 CELL = 0.1
 """Metres per texel of the ground map."""
+SAPLINGS = 12
+"""Different trees of each kind."""
 MAP_LENGTH, MAP_WIDTH = 3328, 640
 """Texels of the ground map along and across the road; t = 0 is its middle row."""
 
@@ -49,9 +52,16 @@ def _make(prop: Prop) -> Mesh:
     if prop.kind == "hedge":
         return plants.hedge(prop.size, 0.55, float(rng.uniform(0.8, 1.4)), rng)
     if prop.kind.startswith("tree/"):
-        mesh = plants.tree(prop.kind.removeprefix("tree/"), rng)
-        return replace(mesh, corners=(mesh.corners * prop.size).astype(np.float32))
+        mesh = _grown(prop.kind.removeprefix("tree/"), prop.seed % SAPLINGS)
+        hue = linear(0.9 + rng.uniform(-0.12, 0.14, 3))
+        return replace(mesh.tinted(hue), corners=(mesh.corners * prop.size).astype(np.float32))
     return furniture.MAKERS[prop.kind](rng)
+
+
+@cache
+def _grown(kind: str, variety: int) -> Mesh:
+    """Return one of the trees that all worlds share; worlds differ in where, how large and what hue they are."""
+    return plants.tree(kind, np.random.default_rng([variety, len(kind)]))
 
 
 def _level(layout: Layout, t: float) -> float:

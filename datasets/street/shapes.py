@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -136,16 +135,24 @@ def wall(start: ArrayLike, end: ArrayLike, bottom: float, top: float, material: 
 
 
 def box(low: ArrayLike, high: ArrayLike, material: int, tint: ArrayLike = WHITE) -> Mesh:
-    """Return an axis-aligned box without its underside."""
-    (x0, y0, z0), (x1, y1, z1) = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    sides = [
-        wall((x0, y0), (x1, y0), z0, z1, material),
-        wall((x1, y1), (x0, y1), z0, z1, material),
-        wall((x1, y0), (x1, y1), z0, z1, material),
-        wall((x0, y1), (x0, y0), z0, z1, material),
-        polygon([(x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1)], material),
-    ]
-    return join(sides).tinted(tint)
+    """Return an axis-aligned box without its underside; v is the height above `low` on its sides."""
+    bounds = np.stack([np.asarray(low, np.float64), np.asarray(high, np.float64)])
+    corners = bounds[_BOX[..., 0], 0], bounds[_BOX[..., 1], 1], bounds[_BOX[..., 2], 2]
+    local = np.stack(corners, -1) - bounds[0]
+    uv = np.take_along_axis(local, _BOX_UV[:, None, :].repeat(3, 1), 2)
+    return soup(local + bounds[0], uv, _BOX_NORMALS[:, None].repeat(3, 1), material, tint)
+
+
+_QUADS = [  # Corners of each side as 0 (low) or 1 (high) of x, y, z; then the axes of u and v; then the normal.
+    ([(0, 0, 0), (1, 0, 0), (1, 0, 1), (0, 0, 1)], (0, 2), (0, -1, 0)),
+    ([(0, 1, 0), (1, 1, 0), (1, 1, 1), (0, 1, 1)], (0, 2), (0, 1, 0)),
+    ([(0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1)], (1, 2), (-1, 0, 0)),
+    ([(1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1)], (1, 2), (1, 0, 0)),
+    ([(0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)], (0, 1), (0, 0, 1)),
+]
+_BOX = np.array([[quad[i] for i in half] for quad, _, _ in _QUADS for half in ((0, 1, 2), (0, 2, 3))])
+_BOX_UV = np.array([axes for _, axes, _ in _QUADS for _ in range(2)])
+_BOX_NORMALS = np.array([normal for _, _, normal in _QUADS for _ in range(2)], np.float64)
 
 
 def tube(path: ArrayLike, radii: ArrayLike, material: int, tint: ArrayLike = WHITE, sides: int = 8) -> Mesh:
@@ -172,27 +179,35 @@ def disc(centre: ArrayLike, normal: ArrayLike, radius: float, material: int, tin
     return polygon(ring, material, tint)
 
 
-def blob(
-    radii: ArrayLike, rough: float, rng: np.random.Generator, material: int, subdivisions: int = 2
-) -> Mesh:
-    """Return a lumpy ellipsoid around the origin, `rough` being the relative height of its lumps."""
-    vertices, faces = _icosphere(subdivisions)
-    bump = np.zeros(len(vertices))
+def blob(radii: ArrayLike, rough: float, rng: np.random.Generator, material: int, steps: int = 10) -> Mesh:
+    """Return a lumpy ellipsoid around the origin.
+
+    Args:
+        radii: (3,) metres.
+        rough: Relative height of its lumps.
+        rng: Source of the lumps.
+        material: Index of the texture.
+        steps: Rings from pole to pole; a ring has twice as many corners.
+    """
+    polar, around = np.linspace(0, np.pi, steps + 1)[:, None], np.linspace(0, 2 * np.pi, 2 * steps + 1)[None, :]
+    sphere = np.stack(
+        [np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar) + 0 * around], -1
+    )
+    bump = np.zeros(sphere.shape[:2])
     for frequency in (2.0, 3.5, 6.0, 10.0):
-        waves = rng.normal(size=(3, 3)) * frequency
-        phases = rng.uniform(0, 2 * np.pi, 3)
-        bump += np.sin(np.einsum("vi,wi->vw", vertices, waves) + phases).sum(1) / frequency
-    radius = np.asarray(radii, np.float64)
-    points = vertices * radius * (1 + rough * bump[:, None])
-    corners = points[faces]
-    flat = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
-    normals = unit(0.6 * vertices[faces] / radius * radius.mean() + 0.6 * flat[:, None])
-    uv = np.stack([np.arctan2(vertices[:, 1], vertices[:, 0]) * radius[0], vertices[:, 2] * radius[2]], -1)[faces]
-    # Faces across the seam of the angle would squeeze a whole turn of texture into one triangle.
-    turn = 2 * np.pi * radius[0]
-    behind = (uv[:, :, 0].max(1) - uv[:, :, 0].min(1) > turn / 2)[:, None] & (uv[:, :, 0] < 0)
-    uv[:, :, 0] += np.where(behind, turn, 0.0)
-    return soup(corners, uv, normals, material, WHITE)
+        waves, phases = rng.normal(size=(3, 3)) * frequency, rng.uniform(0, 2 * np.pi, 3)
+        bump += np.sin(np.einsum("mni,wi->mnw", sphere, waves) + phases).sum(2) / frequency
+    size = np.asarray(radii, np.float64)
+    mesh = sheet(sphere * size * (1 + rough * bump[..., None]), material, smooth=False)
+    # Half-way to the smooth shape's normals, so that lumps catch the light but edges do not show.
+    normals = unit(0.6 * _triangles(sphere) / size * size.mean() + 0.6 * mesh.normals * _outward(mesh))
+    return replace(mesh, normals=normals.astype(np.float32))
+
+
+def _outward(mesh: Mesh) -> NDArray:
+    """Return (F, 1, 1) signs that turn the flat normals of a shape around the origin outwards."""
+    side = np.einsum("fi,fi->f", mesh.normals[:, 0], mesh.corners.mean(1))
+    return np.where(side < 0, -1.0, 1.0)[:, None, None]
 
 
 def unit(vectors: NDArray) -> NDArray:
@@ -206,11 +221,3 @@ def _triangles(lattice: NDArray) -> NDArray:
     a, b, c, d = lattice[:-1, :-1], lattice[1:, :-1], lattice[1:, 1:], lattice[:-1, 1:]
     cells = np.stack([np.stack([a, b, c], 2), np.stack([a, c, d], 2)], 2)
     return cells.reshape(-1, 3, lattice.shape[2])
-
-
-@cache
-def _icosphere(subdivisions: int) -> tuple[NDArray, NDArray]:
-    import trimesh
-
-    sphere = trimesh.creation.icosphere(subdivisions)
-    return np.asarray(sphere.vertices), np.asarray(sphere.faces)

@@ -49,19 +49,32 @@ class Tracer:
         self._first = np.cumsum([0, len(static), *(len(actor) for actor in actors)])
         self._radii = np.linalg.norm(np.asarray(sizes, np.float64).reshape(-1, 3), axis=1) / 2 + 0.01
 
-    def first(self, origins: Single, directions: Single, poses: NDArray) -> Hits:
-        """Return the nearest hits of (N, 3) rays with the actors at (A, 4, 4) box-to-world poses."""
-        record = self._scenes[0].run(origins, directions, output=1)
+    def first(self, origin: NDArray, directions: Single, poses: NDArray) -> Hits:
+        """Return the nearest hits of rays from one place with the actors at (A, 4, 4) box-to-world poses.
+
+        Args:
+            origin: (3,) world.
+            directions: (N, 3) unit, world.
+            poses: Of all actors, in the order of their meshes.
+        """
+        start = np.asarray(origin, np.float32)
+        record = self._scenes[0].run(_repeat(start, len(directions)), directions, output=1)
         face = record["primID"]
-        met = face >= 0
-        distance = np.where(met, record["tfar"], np.float32(np.inf))
-        weights = np.stack([record["u"], record["v"]], -1)
+        distance = np.where(face >= 0, record["tfar"], np.float32(np.inf))
+        weights = np.empty((len(face), 2), np.float32)
+        weights[:, 0], weights[:, 1] = record["u"], record["v"]
         owner = np.full(len(face), STATIC, np.int32)
         for index, pose in enumerate(poses):
-            rows, local = self._near(index, pose, origins, directions)
+            away = (pose[:3, 3] - start).astype(np.float32)
+            # Tangent length of the bounding sphere; rays that miss it are nearer to the centre than that.
+            reach = np.sqrt(max(float((away**2).sum()) - self._radii[index] ** 2, 0.0))
+            rows = np.flatnonzero(_dot(directions, away) >= reach)
             if not len(rows):
                 continue
-            record = self._scenes[index + 1].run(*local, output=1)
+            turn = pose[:3, :3].astype(np.float32)
+            local = np.einsum("ni,ij->nj", directions[rows], turn)
+            begin = np.einsum("i,ij->j", -away, turn)
+            record = self._scenes[index + 1].run(_repeat(begin, len(rows)), local, output=1)
             closer = (record["primID"] >= 0) & (record["tfar"] < distance[rows])
             kept = rows[closer]
             distance[kept] = record["tfar"][closer]
@@ -70,28 +83,34 @@ class Tracer:
             owner[kept] = index
         return Hits(distance, face, weights, owner)
 
-    def blocked(self, origins: Single, directions: Single, poses: NDArray) -> NDArray[np.bool_]:
-        """Return whether each ray meets anything at all."""
-        found = self._scenes[0].run(origins, directions, query="OCCLUDED") != -1
+    def blocked(self, origins: Single, direction: Single, poses: NDArray) -> NDArray[np.bool_]:
+        """Return whether rays from (N, 3) places in one (3,) direction, not level, meet anything at all."""
+        toward = _repeat(direction, len(origins))
+        found = self._scenes[0].run(origins, toward, query="OCCLUDED") != -1
+        # Seen along the direction, every ray is a point on the ground and every actor a spot around another.
+        slope = direction[:2] / direction[2]
+        x, y = (origins[:, axis] - origins[:, 2] * slope[axis] for axis in (0, 1))
         for index, pose in enumerate(poses):
-            rows, local = self._near(index, pose, origins, directions)
+            spot = pose[:2, 3] - pose[2, 3] * slope
+            reach = np.float32(self._radii[index] / direction[2])
+            near = (np.abs(x - np.float32(spot[0])) < reach) & (np.abs(y - np.float32(spot[1])) < reach)
+            rows = np.flatnonzero(near & ~found)
             if len(rows):
-                found[rows] |= self._scenes[index + 1].run(*local, query="OCCLUDED") != -1
+                turn = pose[:3, :3].astype(np.float32)
+                begin = np.einsum("ni,ij->nj", origins[rows] - pose[:3, 3].astype(np.float32), turn)
+                local = _repeat(np.einsum("i,ij->j", direction, turn), len(rows))
+                found[rows] = self._scenes[index + 1].run(begin, local, query="OCCLUDED") != -1
         return found
 
-    def _near(
-        self, index: int, pose: NDArray, origins: Single, directions: Single
-    ) -> tuple[NDArray, tuple[Single, Single]]:
-        """Return the rays that pass an actor's bounding sphere, and those rays in its box axes."""
-        centre = pose[:3, 3].astype(np.float32)
-        away = centre - origins
-        along = np.einsum("ni,ni->n", away, directions)
-        square = np.einsum("ni,ni->n", away, away)
-        radius = self._radii[index]
-        rows = np.flatnonzero((square - along * along < radius**2) & (along > -radius))
-        turn = pose[:3, :3].astype(np.float32)
-        local = np.einsum("ni,ij->nj", -away[rows], turn), np.einsum("ni,ij->nj", directions[rows], turn)
-        return rows, (np.ascontiguousarray(local[0]), np.ascontiguousarray(local[1]))
+
+def _repeat(vector: NDArray, count: int) -> Single:
+    """Return one (3,) vector as a contiguous (N, 3) array, which is what Embree takes."""
+    return np.ascontiguousarray(np.broadcast_to(vector.astype(np.float32), (count, 3)))
+
+
+def _dot(vectors: Single, vector: NDArray) -> Single:
+    """Return (N,) products; sums in a fixed order, unlike a threaded matrix product."""
+    return vectors[:, 0] * vector[0] + vectors[:, 1] * vector[1] + vectors[:, 2] * vector[2]
 
 
 def _scene(mesh: Mesh) -> Any:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from recgen_bench.harness.errors import MethodFailed
 from recgen_bench.methods.splats import native
+from recgen_bench.methods.splats.calling import kernel_threads
 from recgen_bench.methods.splats.raster import Gaussians, Pinhole
 from recgen_bench.methods.splats.raster_cpu import contiguous, describe, forward
 
@@ -49,12 +50,14 @@ def fisher_diagonal(gaussians: Gaussians, cameras: Iterable[Pinhole]) -> FisherD
     """
     if gaussians.means.device.type != "cpu":
         what = "Fisher information is computed on the CPU only"
-        raise MethodFailed(what, got=gaussians.means.device, expected="cpu", hint="move the Gaussians to the CPU")
+        raise MethodFailed(
+            what, got=gaussians.means.device, expected="cpu", hint="move the Gaussians to the CPU"
+        )
     parameters = [tensor.detach() for tensor in contiguous(gaussians)]
     sums = [torch.zeros_like(tensor) for tensor in parameters]
     run = native.kernel("splats_fisher")
     for camera in cameras:
-        scene = describe(parameters, gaussians.sh_degree, camera)
+        scene = describe(parameters, gaussians.sh_degree, camera, kernel_threads())
         replay, (rgb, *_) = forward(scene)
         image = native.Image(rgb.data_ptr())
         out = native.PerGaussian(*map(native.address, sums))

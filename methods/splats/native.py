@@ -121,6 +121,11 @@ def kernel(name: str) -> Callable[..., int]:
     return function
 
 
+def describe() -> str:
+    """Return one line on the kernels for `doctor`; raises like `instruction_set`."""
+    return f"CPU kernels for {instruction_set()}, ABI {ABI}"
+
+
 def address(tensor: Tensor | None) -> int | None:
     """Return where the data of a contiguous CPU tensor starts, None for None."""
     return None if tensor is None else tensor.data_ptr()

@@ -58,7 +58,9 @@ class Gaussians:
             if self.colors.shape != (n, 3):
                 raise _shape("colors", self.colors, f"({n}, 3) RGB, or a value for sh_degree")
         elif not 0 <= self.sh_degree <= MAX_DEGREE:
-            raise MethodFailed("unknown degree of harmonics", got=self.sh_degree, expected=f"0 to {MAX_DEGREE}")
+            raise MethodFailed(
+                "unknown degree of harmonics", got=self.sh_degree, expected=f"0 to {MAX_DEGREE}"
+            )
         else:
             least = (self.sh_degree + 1) ** 2
             colors = self.colors

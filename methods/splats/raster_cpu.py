@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from recgen_bench.methods.splats import native
+from recgen_bench.methods.splats.calling import kernel_threads
 from recgen_bench.methods.splats.raster import Gaussians, Pinhole, Rendered
 
 
@@ -31,7 +32,7 @@ def contiguous(gaussians: Gaussians) -> list[Tensor]:
     return [t.to(torch.float32).contiguous() for t in (g.means, g.quats, g.scales, g.opacities, g.colors)]
 
 
-def describe(parameters: list[Tensor], degree: int | None, camera: Pinhole) -> native.Input:
+def describe(parameters: list[Tensor], degree: int | None, camera: Pinhole, threads: int) -> native.Input:
     """Return the kernels' view of float32 contiguous parameters and a camera; it borrows their memory."""
     means, quats, scales, opacities, colors = parameters
     w2c = camera.w2c.detach().to("cpu", torch.float64)
@@ -53,7 +54,7 @@ def describe(parameters: list[Tensor], degree: int | None, camera: Pinhole) -> n
         floats3(*background),
         camera.near,
         camera.eps2d,
-        torch.get_num_threads(),
+        threads,
     )
 
 
@@ -82,7 +83,9 @@ def render(gaussians: Gaussians, camera: Pinhole) -> Rendered:
     parameters = contiguous(gaussians)
     wants = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in parameters)
     screen = torch.zeros(parameters[0].shape[0], 2, requires_grad=wants)
-    rgb, alpha, depth, contributors, radii = _Rasterize.apply(*parameters, screen, gaussians.sh_degree, camera)
+    rgb, alpha, depth, contributors, radii = _Rasterize.apply(
+        *parameters, screen, gaussians.sh_degree, camera
+    )
     return Rendered(rgb, alpha, depth, contributors, radii, screen)
 
 
@@ -90,7 +93,9 @@ class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:  # noqa: ANN401 (torch's own signature)
         *parameters, _, degree, camera = arguments
-        scene = describe(parameters, degree, camera)
+        # Backward uses the same number, whatever is set by then.
+        ctx.threads = kernel_threads()
+        scene = describe(parameters, degree, camera, ctx.threads)
         replay, (rgb, alpha, depth, contributors, radii) = forward(scene)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(contributors, radii)
@@ -102,7 +107,7 @@ class _Rasterize(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         *parameters, rgb, alpha, depth = ctx.saved_tensors
-        scene = describe(parameters, ctx.degree, ctx.camera)
+        scene = describe(parameters, ctx.degree, ctx.camera, ctx.threads)
         gradients = [torch.empty_like(tensor) for tensor in parameters]
         gradients.append(torch.empty(scene.size, 2))
         # Kept in a list until the kernel is done, because the structures hold bare addresses.

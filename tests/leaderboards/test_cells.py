@@ -54,6 +54,12 @@ def test_chosen_metrics_and_their_order(tmp_path, record, write, infos):
         metric_names(entries, infos, ("psrn",))
 
 
+def test_a_metric_called_like_a_column_is_refused(tmp_path, record, write, infos):
+    entries = gather([write(tmp_path, record("3dgs", {"status": 1.0}))])
+    with pytest.raises(PluginError, match="name of a column"):
+        metric_names(entries, infos)
+
+
 def test_overlapping_folders_give_each_cell_once(tmp_path, record, write):
     folder = write(tmp_path / "a", record("3dgs", {"psnr": 20.0}), record("2dgs", {"psnr": 20.0}))
     write(tmp_path / "b", record("3dgs", {"psnr": 20.0}))

@@ -45,7 +45,9 @@ class Cloud:
         return {name: getattr(self, name) for name in names}
 
 
-def cloud(n: int, width: int, height: int, *, seed: int, size: float = 0.5, sh_degree: int | None = None) -> Cloud:
+def cloud(
+    n: int, width: int, height: int, *, seed: int, size: float = 0.5, sh_degree: int | None = None
+) -> Cloud:
     """Return Gaussians spread over a frustum from z = 2 to z = 6, about `size` of their spacing large."""
     random = torch.Generator().manual_seed(seed)
     focal = 0.9 * max(width, height)
@@ -127,7 +129,11 @@ def seen_colors(c: Cloud) -> Tensor:
         a, b, e = (35 / (32 * pi)) ** 0.5, (105 / (4 * pi)) ** 0.5, (21 / (32 * pi)) ** 0.5
         terms += [-a * y * (3 * x * x - y * y), b * x * y * z, -e * y * (4 * z * z - x * x - y * y)]
         terms += [(7 / (16 * pi)) ** 0.5 * z * (2 * z * z - 3 * x * x - 3 * y * y)]
-        terms += [-e * x * (4 * z * z - x * x - y * y), b / 2 * z * (x * x - y * y), -a * x * (x * x - 3 * y * y)]
+        terms += [
+            -e * x * (4 * z * z - x * x - y * y),
+            b / 2 * z * (x * x - y * y),
+            -a * x * (x * x - 3 * y * y),
+        ]
     basis = torch.stack(terms, 1)
     return torch.clamp_min(torch.einsum("nk,nkc->nc", basis, c.colors[:, : basis.shape[1]]) + 0.5, 0)
 
