@@ -1,4 +1,4 @@
-"""Builds the CPU kernels of methods/splats into one shared library; all other metadata is in pyproject.toml."""
+"""Builds the CPU kernels of methods/splats into one shared library; all metadata is in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def find_compiler() -> list[str]:
 def call(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.stderr:
-        print(done.stderr)
+        sys.stderr.write(done.stderr)
     if done.returncode:
         raise SystemExit(f"recgen-bench: {shlex.join(command)} failed with status {done.returncode}.")
 

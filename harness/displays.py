@@ -118,4 +118,6 @@ def choose_display() -> PlainDisplay | RichDisplay:
 
 
 def _values(values: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+    return "  ".join(
+        f"{name} {value:,.0f}" if value >= 1000 else f"{name} {value:.4g}" for name, value in values.items()
+    )

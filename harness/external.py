@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 from recgen_bench.harness.errors import DataError, located
 from recgen_bench.harness.images import SUFFIXES, read_rgb8
 from recgen_bench.harness.pair import Pair
-from recgen_bench.harness.protocol import canonical_json
 from recgen_bench.harness.provenance import environment
 from recgen_bench.harness.record import CellSpec, Record, Row, Status, summarise
 from recgen_bench.harness.registration import MetricInfo
@@ -99,11 +97,6 @@ def external_record(cell: CellSpec, protocol: dict[str, object], rows: list[Row]
         environment=environment("cpu", threads=1),
         external=True,
     )
-
-
-def canonical_hash(protocol: dict[str, object]) -> str:
-    """Return the sha256 of a canonical form; for a published protocol it equals `Protocol.hash`."""
-    return hashlib.sha256(canonical_json(protocol).encode()).hexdigest()
 
 
 def images_csv(rows: Sequence[Row], metrics: Sequence[str]) -> str:

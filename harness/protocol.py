@@ -144,7 +144,7 @@ class Protocol:
     @property
     def hash(self) -> str:
         """Sha256 of the canonical JSON of everything that decides a number: all but the prose."""
-        return hashlib.sha256(canonical_json(self.canonical()).encode()).hexdigest()
+        return canonical_hash(self.canonical())
 
     def canonical(self) -> dict[str, Any]:
         """Return what the hash covers, as JSON types."""
@@ -164,6 +164,11 @@ class Protocol:
             return SceneEntry(name)
         hint = did_you_mean(name, (entry.id for entry in self.scenes))
         raise ProtocolError("the protocol does not list this scene", got=name, hint=hint, where=self.name)
+
+
+def canonical_hash(canonical: dict[str, Any]) -> str:
+    """Return the sha256 of a canonical form; for a published protocol it is `Protocol.hash`."""
+    return hashlib.sha256(canonical_json(canonical).encode()).hexdigest()
 
 
 def canonical_json(value: Any) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.files import write_atomic
+from recgen_bench.harness.protocol import canonical_hash
 
 
 class Status(StrEnum):
@@ -134,9 +135,11 @@ class Record(_Strict):
             place = ".".join(map(str, first["loc"]))
             hint = "delete the file and repeat the run"
             raise DataError(f"not a record: {first['msg']} at {place}", hint=hint, where=str(path)) from error
+        hint = "the file was edited; repeat the run"
         if summarise(record.rows) != record.summary:
-            hint = "the file was edited; repeat the run"
             raise DataError("the summary does not follow from the rows", hint=hint, where=str(path))
+        if canonical_hash(record.protocol) != record.cell.protocol_hash:
+            raise DataError("the protocol does not have the hash it claims", hint=hint, where=str(path))
         return record
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from recgen_bench.harness.errors import DataError, ProtocolError
+from recgen_bench.harness.errors import DataError, ProtocolError, located
 from recgen_bench.harness.protocol import Protocol, SceneEntry, Shift, Split, format_metres
 from recgen_bench.harness.scene import Capture, Scene, View
 from recgen_bench.harness.trajectory import shift_lane
@@ -29,7 +29,8 @@ def divide(capture: Capture, protocol: Protocol, shift: float | None) -> tuple[S
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError("two views have the same name", got=twice, where=capture.id)
-    train_ids, test_ids = split_indices(len(names), protocol.split, protocol.scene(capture.id))
+    with located(capture.id):
+        train_ids, test_ids = split_indices(len(names), protocol.split, protocol.scene(capture.id))
     for index in (*train_ids, *test_ids):
         if not 0 <= index < len(names):
             expected = f"below {len(names)}, the number of views found"

@@ -144,12 +144,12 @@ def _zoom(lens: Lens) -> float:
     Rays from the centre to the border are followed outwards: past the point where the distorted radius stops
     growing, a polynomial folds back and shows other content, so that part counts as unseen too.
     """
-    along = np.arange(17) / 16
-    near, far = np.zeros(17), np.ones(17)
+    along = np.arange(9) / 8
+    near, far = np.zeros(9), np.ones(9)
     across, down = np.concatenate([along, along, near, far]), np.concatenate([near, far, along, along])
     x = ((0.5 + across * (lens.width - 1) - lens.cx) / lens.fx)[:, None]
     y = ((0.5 + down * (lens.height - 1) - lens.cy) / lens.fy)[:, None]
-    steps = np.linspace(0, 1, 65)[None]
+    steps = np.linspace(0, 1, 33)[None]
     with np.errstate(all="ignore"):  # Absurd coefficients overflow here and are refused below.
         us, vs = lens.project(x * steps, y * steps)
         growing = np.diff(np.hypot((us - lens.cx) / lens.fx, (vs - lens.cy) / lens.fy), axis=1) >= 0
@@ -157,9 +157,11 @@ def _zoom(lens: Lens) -> float:
         raise DataError(
             "the principal point of a distorted image lies outside it", got=f"{lens.cx:g}, {lens.cy:g}"
         )
-    high = np.where(growing.all(axis=1), 1.0, np.maximum(np.argmin(growing, axis=1) - 1, 0) / 64)[:, None]
+    high = np.where(growing.all(axis=1), 1.0, np.maximum(np.argmin(growing, axis=1) - 1, 0) / 32)[:, None]
     low = np.where(_sees(lens, x * high, y * high), high, 0.0)
-    for _ in range(40):
+    if low.min() == 1:
+        return 1.0
+    for _ in range(24):
         middle = (low + high) / 2
         seen = _sees(lens, x * middle, y * middle)
         low, high = np.where(seen, middle, low), np.where(seen, high, middle)

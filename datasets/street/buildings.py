@@ -141,11 +141,17 @@ def _balconies(plot: Plot, style: Style, ground: float, rng: np.random.Generator
 
 def _roof(plot: Plot, top: float, bare: NDArray, rng: np.random.Generator) -> list[Mesh]:
     length, depth = plot.length, plot.depth
-    tone = linear(np.array([[0.45, 0.24, 0.18], [0.26, 0.27, 0.30], [0.38, 0.30, 0.25], [0.52, 0.32, 0.22]][rng.integers(4)]))
+    tone = linear(
+        np.array(
+            [[0.45, 0.24, 0.18], [0.26, 0.27, 0.30], [0.38, 0.30, 0.25], [0.52, 0.32, 0.22]][rng.integers(4)]
+        )
+    )
     parts = []
     if plot.roof == "flat":
         parts.append(box((0, 0, top), (length, 0.3, top + rng.uniform(0.3, 0.9)), Material.WALL, bare))
-        parts.append(polygon([(0, 0, top), (length, 0, top), (length, depth, top), (0, depth, top)], Material.ASPHALT))
+        parts.append(
+            polygon([(0, 0, top), (length, 0, top), (length, depth, top), (0, depth, top)], Material.ASPHALT)
+        )
         for _ in range(rng.integers(3)):
             x, y = rng.uniform(1, max(length - 3, 1.5)), rng.uniform(1.5, 4)
             parts.append(box((x, y, top), (x + 1.8, y + 1.8, top + 1.5), Material.PAINT, (0.3, 0.31, 0.32)))
@@ -162,13 +168,38 @@ def _roof(plot: Plot, top: float, bare: NDArray, rng: np.random.Generator) -> li
     parts += [polygon(slope, Material.ROOF, tone) for slope in slopes]
     blind = (Material.ROOF, tone) if inset else (Material.WALL, bare)
     for x, edge in ((0.0, inset), (length, length - inset)):
-        parts.append(polygon([(x, 0, eave), (x, depth, eave), (edge, back, peak), (edge, ridge, peak)][: 4 if back > ridge + 0.1 else 3], *blind))
+        parts.append(
+            polygon(
+                [(x, 0, eave), (x, depth, eave), (edge, back, peak), (edge, ridge, peak)][
+                    : 4 if back > ridge + 0.1 else 3
+                ],
+                *blind,
+            )
+        )
     if plot.roof == "mansard":
-        parts.append(polygon([(inset, ridge, peak), (length - inset, ridge, peak), (length - inset, back, peak), (inset, back, peak)], Material.ROOF, tone * 0.8))
+        parts.append(
+            polygon(
+                [
+                    (inset, ridge, peak),
+                    (length - inset, ridge, peak),
+                    (length - inset, back, peak),
+                    (inset, back, peak),
+                ],
+                Material.ROOF,
+                tone * 0.8,
+            )
+        )
     parts += _dormers(plot, (eave, peak), tone, rng) if rng.random() < 0.6 else []
     for _ in range(1 + rng.integers(2)):
         x = rng.uniform(0.5, length - 1.5)
-        parts.append(box((x, ridge, peak - 1.2), (x + 0.9, ridge + 0.6, peak + rng.uniform(0.5, 1.2)), Material.BRICK, (0.32, 0.16, 0.11)))
+        parts.append(
+            box(
+                (x, ridge, peak - 1.2),
+                (x + 0.9, ridge + 0.6, peak + rng.uniform(0.5, 1.2)),
+                Material.BRICK,
+                (0.32, 0.16, 0.11),
+            )
+        )
     return parts
 
 
@@ -182,7 +213,23 @@ def _dormers(plot: Plot, heights: tuple[float, float], tone: NDArray, rng: np.ra
         y = 0.35 if plot.roof == "mansard" else 0.8
         z = eave + slope * y
         high = min(z + 1.5, peak)
-        parts.append(box((x, y - 0.15, z - 0.4), (x + 1.3, y + (high - z) / slope, high), Material.WALL, (0.5, 0.49, 0.46)))
-        parts.append(box((x + 0.18, y - 0.18, z), (x + 1.12, y - 0.15, high - 0.2), Material.GLASS, (1.4, 1.5, 1.7)))
-        parts.append(box((x - 0.12, y - 0.3, high), (x + 1.42, y + (high - z) / slope, high + 0.12), Material.ROOF, tone))
+        parts.append(
+            box(
+                (x, y - 0.15, z - 0.4),
+                (x + 1.3, y + (high - z) / slope, high),
+                Material.WALL,
+                (0.5, 0.49, 0.46),
+            )
+        )
+        parts.append(
+            box((x + 0.18, y - 0.18, z), (x + 1.12, y - 0.15, high - 0.2), Material.GLASS, (1.4, 1.5, 1.7))
+        )
+        parts.append(
+            box(
+                (x - 0.12, y - 0.3, high),
+                (x + 1.42, y + (high - z) / slope, high + 0.12),
+                Material.ROOF,
+                tone,
+            )
+        )
     return parts

@@ -34,13 +34,43 @@ def sign(rng: np.random.Generator) -> Mesh:
     kind = rng.integers(4)
     face = (-0.05, 0.0, height)
     if kind == 0:
-        parts += [disc(face, (1, 0, 0), 0.36, P, (0.5, 0.02, 0.02)), disc((-0.06, 0, height), (1, 0, 0), 0.26, P, (0.8, 0.8, 0.8))]
-        parts.append(polygon([(-0.07, -0.12, height - 0.1), (-0.07, 0.12, height - 0.1), (-0.07, 0.12, height + 0.1), (-0.07, -0.12, height + 0.1)], P, (0.03, 0.03, 0.03)))
+        parts += [
+            disc(face, (1, 0, 0), 0.36, P, (0.5, 0.02, 0.02)),
+            disc((-0.06, 0, height), (1, 0, 0), 0.26, P, (0.8, 0.8, 0.8)),
+        ]
+        parts.append(
+            polygon(
+                [
+                    (-0.07, -0.12, height - 0.1),
+                    (-0.07, 0.12, height - 0.1),
+                    (-0.07, 0.12, height + 0.1),
+                    (-0.07, -0.12, height + 0.1),
+                ],
+                P,
+                (0.03, 0.03, 0.03),
+            )
+        )
     elif kind == 1:
-        parts += [disc(face, (1, 0, 0), 0.36, P, (0.02, 0.1, 0.45)), polygon([(-0.06, -0.05, height - 0.2), (-0.06, 0.05, height - 0.2), (-0.06, 0.05, height + 0.22), (-0.06, -0.05, height + 0.22)], P, (0.8, 0.8, 0.8))]
+        parts += [
+            disc(face, (1, 0, 0), 0.36, P, (0.02, 0.1, 0.45)),
+            polygon(
+                [
+                    (-0.06, -0.05, height - 0.2),
+                    (-0.06, 0.05, height - 0.2),
+                    (-0.06, 0.05, height + 0.22),
+                    (-0.06, -0.05, height + 0.22),
+                ],
+                P,
+                (0.8, 0.8, 0.8),
+            ),
+        ]
     elif kind == 2:
         for x, scale, colour in ((-0.05, 1.0, (0.5, 0.02, 0.02)), (-0.06, 0.66, (0.82, 0.82, 0.8))):
-            ring = [(x, -0.42 * scale, height - 0.24 * scale), (x, 0.42 * scale, height - 0.24 * scale), (x, 0, height + 0.48 * scale)]
+            ring = [
+                (x, -0.42 * scale, height - 0.24 * scale),
+                (x, 0.42 * scale, height - 0.24 * scale),
+                (x, 0, height + 0.48 * scale),
+            ]
             parts.append(polygon(ring, P, colour))
     else:
         blue = linear(np.array([[0.1, 0.25, 0.6], [0.05, 0.4, 0.25]][rng.integers(2)]))
@@ -62,7 +92,9 @@ def signal(rng: np.random.Generator) -> Mesh:
 
 def bin_(rng: np.random.Generator) -> Mesh:
     """Return a litter bin or a wheeled refuse bin."""
-    colour = linear([(0.12, 0.35, 0.2), (0.25, 0.25, 0.27), (0.1, 0.2, 0.4), (0.45, 0.3, 0.12)][rng.integers(4)])
+    colour = linear(
+        [(0.12, 0.35, 0.2), (0.25, 0.25, 0.27), (0.1, 0.2, 0.4), (0.45, 0.3, 0.12)][rng.integers(4)]
+    )
     if rng.random() < 0.5:
         round_ = tube([(0, 0, 0), (0, 0, 0.9)], [0.24, 0.28], P, colour, 10)
         return join([round_, disc((0, 0, 0.9), (0, 0, 1), 0.28, P, colour * 0.4)])
@@ -73,7 +105,10 @@ def bin_(rng: np.random.Generator) -> Mesh:
 def bench(rng: np.random.Generator) -> Mesh:
     """Return a bench along x whose back is at +y."""
     wood = linear(np.array([0.5, 0.36, 0.22]) * rng.uniform(0.7, 1.2))
-    parts = [box((-0.85, -0.25, 0.4), (0.85, 0.2, 0.47), P, wood), box((-0.85, 0.2, 0.55), (0.85, 0.26, 0.9), P, wood)]
+    parts = [
+        box((-0.85, -0.25, 0.4), (0.85, 0.2, 0.47), P, wood),
+        box((-0.85, 0.2, 0.55), (0.85, 0.26, 0.9), P, wood),
+    ]
     parts += [box((x - 0.05, -0.22, 0), (x + 0.05, 0.24, 0.55), P, STEEL) for x in (-0.7, 0.7)]
     return join(parts)
 
@@ -82,7 +117,9 @@ def bollard(rng: np.random.Generator) -> Mesh:
     """Return a bollard with a pale ring."""
     tone = np.array(STEEL) * rng.uniform(0.3, 1.2)
     ring = tube([(0, 0, 0.7), (0, 0, 0.8)], 0.085, P, (0.6, 0.6, 0.58))
-    return join([tube([(0, 0, 0), (0, 0, 0.95)], 0.08, P, tone), ring, disc((0, 0, 0.95), (0, 0, 1), 0.08, P, tone)])
+    return join(
+        [tube([(0, 0, 0), (0, 0, 0.95)], 0.08, P, tone), ring, disc((0, 0, 0.95), (0, 0, 1), 0.08, P, tone)]
+    )
 
 
 def shelter(rng: np.random.Generator) -> Mesh:
@@ -104,7 +141,12 @@ def _poster(x: float, colour: NDArray, rng: np.random.Generator) -> Mesh:
     outward = np.sign(x - 1.95) * 0.01
     for _ in range(3):
         y, z = rng.uniform(-0.45, 0.0), rng.uniform(0.5, 1.6)
-        ring = [(x + outward, y, z), (x + outward, y + 0.4, z), (x + outward, y + 0.4, z + 0.35), (x + outward, y, z + 0.35)]
+        ring = [
+            (x + outward, y, z),
+            (x + outward, y + 0.4, z),
+            (x + outward, y + 0.4, z + 0.35),
+            (x + outward, y, z + 0.35),
+        ]
         parts.append(polygon(ring, P, linear(rng.uniform(0.2, 0.9, 3))))
     return join(parts)
 
@@ -112,7 +154,12 @@ def _poster(x: float, colour: NDArray, rng: np.random.Generator) -> Mesh:
 def cabinet(rng: np.random.Generator) -> Mesh:
     """Return a switch cabinet."""
     colour = linear(np.array([0.55, 0.57, 0.52]) * rng.uniform(0.6, 1.2))
-    return join([box((-0.55, -0.2, 0), (0.55, 0.2, 1.25), P, colour), box((-0.6, -0.24, 1.25), (0.6, 0.24, 1.32), P, colour * 0.8)])
+    return join(
+        [
+            box((-0.55, -0.2, 0), (0.55, 0.2, 1.25), P, colour),
+            box((-0.6, -0.24, 1.25), (0.6, 0.24, 1.32), P, colour * 0.8),
+        ]
+    )
 
 
 MAKERS: dict[str, Callable[[np.random.Generator], Mesh]] = {

@@ -49,11 +49,17 @@ def draw_light(seed: int) -> Light:
     elevation, azimuth = np.radians(rng.uniform(28, 58)), rng.uniform(0, 2 * np.pi)
     sun = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
     weather = rng.choice(3, p=[0.6, 0.22, 0.18])
-    strength, fill, cover = [(1.0, 0.50, rng.uniform(0.2, 0.5)), (0.5, 0.72, 0.6), (0.08, 0.98, 0.85)][weather]
+    strength, fill, cover = [(1.0, 0.50, rng.uniform(0.2, 0.5)), (0.5, 0.72, 0.6), (0.08, 0.98, 0.85)][
+        weather
+    ]
     warmth = np.array([1.0, 0.93, 0.80]) ** rng.uniform(0.5, 1.3)
     clear = np.array([0.86, 0.95, 1.10]) ** (1.4 if weather == 0 else 0.5)
-    zenith = [np.array([0.17, 0.33, 0.66]), np.array([0.32, 0.44, 0.62]), np.array([0.48, 0.53, 0.60])][weather]
-    horizon = [np.array([0.62, 0.72, 0.82]), np.array([0.68, 0.73, 0.78]), np.array([0.66, 0.69, 0.72])][weather]
+    zenith = [np.array([0.17, 0.33, 0.66]), np.array([0.32, 0.44, 0.62]), np.array([0.48, 0.53, 0.60])][
+        weather
+    ]
+    horizon = [np.array([0.62, 0.72, 0.82]), np.array([0.68, 0.73, 0.78]), np.array([0.66, 0.69, 0.72])][
+        weather
+    ]
     tone = rng.uniform(0.92, 1.08)
     return Light(
         np.array(sun, np.float32),

@@ -26,7 +26,13 @@ def tree(kind: str, rng: np.random.Generator) -> Mesh:
     height, spread = height * rng.uniform(0.85, 1.25), spread * rng.uniform(0.85, 1.2)
     girth = rng.uniform(0.12, 0.2)
     top = (lean[0], lean[1], trunk + height * 0.6)
-    wood = [tube([(0, 0, 0), (lean[0] / 3, lean[1] / 3, trunk * 0.3), top], [girth * 1.25, girth, 0.05], Material.BARK)]
+    wood = [
+        tube(
+            [(0, 0, 0), (lean[0] / 3, lean[1] / 3, trunk * 0.3), top],
+            [girth * 1.25, girth, 0.05],
+            Material.BARK,
+        )
+    ]
     clumps = []
     for index in range({"round": 7, "tall": 6, "wide": 9}[kind]):
         share = rng.uniform(0.15, 0.9) if kind != "tall" else (index + 0.7) / 6.4
@@ -35,7 +41,10 @@ def tree(kind: str, rng: np.random.Generator) -> Mesh:
         if kind == "tall":
             reach *= 0.35
         centre = (lean[0] + reach * np.cos(angle), lean[1] + reach * np.sin(angle), trunk + share * height)
-        clumps.append(_clump(centre, spread * rng.uniform(0.5, 0.72), rng.uniform(0.75, 1.0), rng))
+        radius, flat = spread * rng.uniform(0.5, 0.72), rng.uniform(0.75, 1.0)
+        if kind == "tall":
+            radius, flat = spread * np.sqrt(np.sin(np.pi * (0.12 + 0.83 * share))), rng.uniform(1.3, 1.6)
+        clumps.append(_clump(centre, radius, flat, rng))
         if index < 4 and kind != "tall":
             start = (lean[0] * 0.6, lean[1] * 0.6, trunk * 0.95)
             wood.append(tube([start, centre], [girth * 0.5, 0.03], Material.BARK, sides=5))
@@ -84,11 +93,22 @@ def hedge(length: float, depth: float, height: float, rng: np.random.Generator) 
     """Return a clipped hedge from x = 0 to `length`, its back at y = 0, slightly uneven."""
     steps = max(int(length / 0.5), 2)
     x = np.linspace(0, length, steps + 1)
-    profile = np.array([(0, 0), (0, height * 0.9), (-depth * 0.15, height), (-depth * 0.85, height), (-depth, height * 0.9), (-depth, 0)])
+    profile = np.array(
+        [
+            (0, 0),
+            (0, height * 0.9),
+            (-depth * 0.15, height),
+            (-depth * 0.85, height),
+            (-depth, height * 0.9),
+            (-depth, 0),
+        ]
+    )
     lattice = np.zeros((steps + 1, len(profile), 3))
     lattice[..., 0] = x[:, None]
     lattice[..., 1:] = profile + 0.05 * rng.standard_normal((steps + 1, len(profile), 2))
     ends = [np.stack([row, np.broadcast_to(row.mean(0), row.shape)]) for row in (lattice[0], lattice[-1])]
-    mesh = join([sheet(lattice, Material.LEAVES), *(sheet(end, Material.LEAVES, smooth=False) for end in ends)])
+    mesh = join(
+        [sheet(lattice, Material.LEAVES), *(sheet(end, Material.LEAVES, smooth=False) for end in ends)]
+    )
     low = np.clip(0.35 + 0.65 * mesh.corners[..., 2:] / height, 0.3, 1.0)
     return mesh.tinted(low * linear(np.array([0.72, 0.8, 0.68]) + rng.uniform(-0.08, 0.08, 3)))

@@ -28,7 +28,9 @@ class Pyramid:
         flat = []
         for _ in range(levels):
             flat.append(stack.reshape(-1, self.channels))
-            stack = (stack[:, ::2, ::2] + stack[:, 1::2, ::2] + stack[:, ::2, 1::2] + stack[:, 1::2, 1::2]) / 4
+            stack = (
+                stack[:, ::2, ::2] + stack[:, 1::2, ::2] + stack[:, ::2, 1::2] + stack[:, 1::2, 1::2]
+            ) / 4
         self.offsets = np.cumsum([0] + [len(level) for level in flat])[:levels].astype(np.int32)
         self.texels = np.concatenate(flat)
 

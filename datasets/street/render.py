@@ -90,7 +90,9 @@ class Renderer:
         mask[rows] = coverage(self._look.stripes, uv, bare).sum(1) > 0.5
         return mask.reshape(camera.height, camera.width)
 
-    def colours(self, origin: NDArray, directions: Single, poses: NDArray, cone: float) -> tuple[Single, Hits]:
+    def colours(
+        self, origin: NDArray, directions: Single, poses: NDArray, cone: float
+    ) -> tuple[Single, Hits]:
         """Return the (N, 3) linear radiance along rays of a cone of this width in radians, and their hits."""
         hits = self._tracer.first(origin, directions, poses)
         colour = np.empty((len(directions), 3), np.float32)
@@ -126,9 +128,7 @@ class Renderer:
         u, v = hits.weights[rows, 0:1], hits.weights[rows, 1:2]
         return packed[:, :8] * (1 - u - v) + packed[:, 8:16] * u + packed[:, 16:] * v
 
-    def _shade(
-        self, hits: Hits, rows: NDArray, ray: tuple[Single, Single, float], poses: NDArray
-    ) -> Single:
+    def _shade(self, hits: Hits, rows: NDArray, ray: tuple[Single, Single, float], poses: NDArray) -> Single:
         """Return (R, 3) radiance of surfaces towards the eye."""
         origin, directions, cone = ray
         look, light = self._look, self._look.light
@@ -149,7 +149,9 @@ class Renderer:
         ambient = light.ambient(normals)
         flat = np.flatnonzero(np.isin(material, FLAT) & (owner == STATIC))
         footprint = distance[flat] * cone, distance[flat] * cone / steep[flat]
-        albedo[flat], open_ = self._ground(uv[flat], material[flat], albedo[flat], (directions[flat], *footprint))
+        albedo[flat], open_ = self._ground(
+            uv[flat], material[flat], albedo[flat], (directions[flat], *footprint)
+        )
         ambient[flat] *= (open_ * self._beneath(places[flat], poses))[:, None]
         facing_sun = _dots(normals, light.sun[None])
         sunny = np.flatnonzero(facing_sun > 0)
@@ -174,7 +176,11 @@ class Renderer:
         # The bend is gentle enough to take the world's x for the road's direction.
         ahead, aside = np.abs(directions[road, 0]) / level, np.abs(directions[road, 1]) / level
         extent = np.stack(
-            [np.hypot(ahead * long[road], aside * wide[road]), np.hypot(aside * long[road], ahead * wide[road])], -1
+            [
+                np.hypot(ahead * long[road], aside * wide[road]),
+                np.hypot(aside * long[road], ahead * wide[road]),
+            ],
+            -1,
         )
         share = coverage(self._look.stripes, st[road], extent) * np.clip(0.35 + 0.6 * wear[road, :1], 0, 1)
         bare = 1 - share.sum(1, keepdims=True)
@@ -244,3 +250,18 @@ def _around(value: Single, choose: np.ufunc) -> Single:
             shifted[tuple(edge)] = value[tuple(edge)]
             result = choose(result, shifted)
     return result
+
+
+def describe() -> str:
+    """Return the version of the ray tracer; trace one ray to show that it works.
+
+    Raises:
+        ImportError: The library does not load on this machine.
+    """
+    import importlib.metadata
+
+    from recgen_bench.datasets.street.shapes import box
+
+    tracer = Tracer(box((1, -1, -1), (2, 1, 1), Material.PLAIN), [], np.zeros((0, 3)))
+    hit = tracer.first(np.zeros(3), np.array([[1, 0, 0]], np.float32), np.zeros((0, 4, 4)))
+    return f"embreex {importlib.metadata.version('embreex')}, test ray {float(hit.distance[0]):g} m"

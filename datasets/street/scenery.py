@@ -81,7 +81,9 @@ def _lay(mesh: Mesh, bend: Centreline, at: tuple[float, float, int]) -> Mesh:
     return replace(mesh, corners=bend.bend(street), normals=normals)
 
 
-def _strip(layout: Layout, span: tuple[float, float], across: list[tuple[float, float]], material: int) -> Mesh:
+def _strip(
+    layout: Layout, span: tuple[float, float], across: list[tuple[float, float]], material: int
+) -> Mesh:
     """Return a surface along the road through (t, z) places; uv are s and, on level parts, t."""
     s = np.linspace(*span, max(int((span[1] - span[0]) / 3), 1) + 1)
     lattice = np.zeros((len(s), len(across), 3))
@@ -242,7 +244,10 @@ def _ambient(layout: Layout) -> NDArray[np.float32]:
     tight = np.ones_like(open_)
     for track in layout.parked:
         (length, width, _) = track.size
-        area = _rows(track.t - width / 2, track.t + width / 2), _columns(track.s - length / 2, track.s + length / 2)
+        area = (
+            _rows(track.t - width / 2, track.t + width / 2),
+            _columns(track.s - length / 2, track.s + length / 2),
+        )
         open_[area], tight[area] = 0.35, 0.25
     for plot in layout.plots:
         verge = layout.verges[(plot.side + 1) // 2]
@@ -252,7 +257,10 @@ def _ambient(layout: Layout) -> NDArray[np.float32]:
     for prop in layout.props:
         reach = {"hedge": 0.3}.get(prop.kind, 1.3 if prop.kind.startswith("tree/") else 0.3)
         end = prop.s + (prop.size if prop.kind == "hedge" else reach)
-        area = _rows(prop.t - reach, prop.t + reach), _columns(prop.s - (0 if prop.kind == "hedge" else reach), end)
+        area = (
+            _rows(prop.t - reach, prop.t + reach),
+            _columns(prop.s - (0 if prop.kind == "hedge" else reach), end),
+        )
         open_[area] = np.minimum(open_[area], 0.6)
     shade = cv2.GaussianBlur(open_, (0, 0), 8) * cv2.GaussianBlur(tight, (0, 0), 2.2)
     return np.clip(shade, 0.15, 1.0).astype(np.float32)

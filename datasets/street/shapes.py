@@ -86,7 +86,11 @@ def soup(corners: NDArray, uv: NDArray, normals: NDArray, material: int, tint: A
 
 
 def sheet(
-    points: ArrayLike, material: int, tint: ArrayLike = WHITE, uv: ArrayLike | None = None, smooth: bool = True
+    points: ArrayLike,
+    material: int,
+    tint: ArrayLike = WHITE,
+    uv: ArrayLike | None = None,
+    smooth: bool = True,
 ) -> Mesh:
     """Return a surface through a lattice of points.
 
@@ -189,7 +193,10 @@ def blob(radii: ArrayLike, rough: float, rng: np.random.Generator, material: int
         material: Index of the texture.
         steps: Rings from pole to pole; a ring has twice as many corners.
     """
-    polar, around = np.linspace(0, np.pi, steps + 1)[:, None], np.linspace(0, 2 * np.pi, 2 * steps + 1)[None, :]
+    polar, around = (
+        np.linspace(0, np.pi, steps + 1)[:, None],
+        np.linspace(0, 2 * np.pi, 2 * steps + 1)[None, :],
+    )
     sphere = np.stack(
         [np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar) + 0 * around], -1
     )

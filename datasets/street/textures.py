@@ -110,7 +110,9 @@ def _leaves(rng: np.random.Generator) -> Single:
     twigs = noise(rng, 0.2, 14, 60)
     light = np.clip(0.62 + 0.26 * clumps + 0.14 * twigs, 0.12, 1.4)[..., None]
     hue = np.clip(0.5 + 0.3 * noise(rng, 1.0, 2, 20), 0, 1)[..., None]
-    return (light * (hue * linear((0.42, 0.52, 0.2)) + (1 - hue) * linear((0.3, 0.46, 0.18)))).astype(np.float32)
+    return (light * (hue * linear((0.42, 0.52, 0.2)) + (1 - hue) * linear((0.3, 0.46, 0.18)))).astype(
+        np.float32
+    )
 
 
 def _cells(columns: int, rows: int, shift: float) -> tuple[NDArray, NDArray, NDArray]:

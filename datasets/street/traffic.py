@@ -81,7 +81,9 @@ def draw_drive(seed: int) -> Drive:
     return Drive(float(speed), float(sway), float(rng.uniform(35, 70)), float(rng.uniform(0, 6.28)))
 
 
-def draw_parked(seed: int, road: Road, gaps: Mapping[int, tuple[tuple[float, float], ...]]) -> tuple[Track, ...]:
+def draw_parked(
+    seed: int, road: Road, gaps: Mapping[int, tuple[tuple[float, float], ...]]
+) -> tuple[Track, ...]:
     """Return the cars in the bays, clear of the crossing and of the side streets in `gaps` (by side)."""
     rng = stream(seed, "parked")
     tracks = []
@@ -99,7 +101,9 @@ def draw_parked(seed: int, road: Road, gaps: Mapping[int, tuple[tuple[float, flo
             t = band.middle + side * rng.uniform(0.0, 0.1)
             if rng.random() < busy and free:
                 name, seed_ = f"parked{len(tracks):02d}", int(rng.integers(1 << 31))
-                tracks.append(Track(name, "vehicle", kind, _paint(rng), seed_, at, float(t), 0.0, float(turn)))
+                tracks.append(
+                    Track(name, "vehicle", kind, _paint(rng), seed_, at, float(t), 0.0, float(turn))
+                )
     return tuple(tracks)
 
 
@@ -145,7 +149,9 @@ def draw_traffic(
 
 
 def _paint(rng: np.random.Generator) -> int:
-    return int(rng.choice(len(COLOURS), p=[0.17, 0.15, 0.13, 0.13, 0.1, 0.08, 0.07, 0.04, 0.04, 0.04, 0.03, 0.02]))
+    return int(
+        rng.choice(len(COLOURS), p=[0.17, 0.15, 0.13, 0.13, 0.1, 0.08, 0.07, 0.04, 0.04, 0.04, 0.03, 0.02])
+    )
 
 
 def _vehicle(rng: np.random.Generator, lane: Band, drive: Drive, name: str) -> Track:

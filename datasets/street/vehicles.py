@@ -76,10 +76,14 @@ def _car(body: Body, paint: NDArray) -> Mesh:
     for side in (-1, 1):
         y = side * half * 0.66
         parts.append(_plate(front + 0.012, (y, hood * 0.80), (0.42, 0.17), (0.85, 0.85, 0.80)))
-        parts.append(_plate(rear - 0.012, (side * half * 0.76, deck * 0.80), (0.30, 0.24), (0.45, 0.015, 0.015)))
+        parts.append(
+            _plate(rear - 0.012, (side * half * 0.76, deck * 0.80), (0.30, 0.24), (0.45, 0.015, 0.015))
+        )
         mirror = body.cabin[3] * length - length / 2 - 0.25
         low = (mirror, min(side * half * 0.9, side * half), body.hood[1] * height)
-        parts.append(box(low, (mirror + 0.12, low[1] + half * 0.1, low[2] + 0.14), Material.PAINT, paint * 0.7))
+        parts.append(
+            box(low, (mirror + 0.12, low[1] + half * 0.1, low[2] + 0.14), Material.PAINT, paint * 0.7)
+        )
     parts.append(_plate(front + 0.012, (0, hood * 0.62), (width * 0.55, 0.20), (0.012, 0.012, 0.014)))
     parts.append(_plate(front + 0.015, (0, hood * 0.50), (0.5, 0.12), (0.7, 0.7, 0.66)))
     parts.append(_plate(rear - 0.015, (0, deck * 0.62), (0.5, 0.12), (0.7, 0.68, 0.5)))
@@ -104,12 +108,21 @@ def _hull(body: Body, paint: NDArray) -> Mesh:
     rows = []
     for share, top, narrow in stations:
         half = width / 2 * narrow
-        side = [(half * 0.93, 0.2), (half, 0.34), (half, top * 0.62), (half * 0.98, top * 0.88), (half * 0.9, top)]
+        side = [
+            (half * 0.93, 0.2),
+            (half, 0.34),
+            (half, top * 0.62),
+            (half * 0.98, top * 0.88),
+            (half * 0.9, top),
+        ]
         profile = [(-y, z) for y, z in side] + [(0.0, top + 0.015)] + [(y, z) for y, z in reversed(side)]
         rows.append([((share - 0.5) * length, y, z) for y, z in profile])
     ends = [[(row[0][0], 0.0, 0.4)] * len(row) for row in (rows[0], rows[-1])]
     mesh = sheet(rows, Material.PAINT, paint)
-    caps = [sheet([row, end], Material.PAINT, paint, smooth=False) for row, end in zip((rows[0], rows[-1]), ends, strict=True)]
+    caps = [
+        sheet([row, end], Material.PAINT, paint, smooth=False)
+        for row, end in zip((rows[0], rows[-1]), ends, strict=True)
+    ]
     hull = join([mesh, *caps])
     # The lower flanks mirror the road and end in dark sills.
     shade = np.clip(0.35 + 0.65 * (hull.corners[..., 2:3] - 0.2) / 0.45, 0.35, 1.0)
@@ -125,7 +138,12 @@ def _cabin(body: Body, paint: NDArray) -> list[Mesh]:
     half = [belt, roof, roof, belt]
     crown = [low[0], height - 0.03, height - 0.03, low[3]]
     rows = [
-        [(x[i], -half[i], crown[i]), (x[i], -half[i] * 0.6, low[i]), (x[i], half[i] * 0.6, low[i]), (x[i], half[i], crown[i])]
+        [
+            (x[i], -half[i], crown[i]),
+            (x[i], -half[i] * 0.6, low[i]),
+            (x[i], half[i] * 0.6, low[i]),
+            (x[i], half[i], crown[i]),
+        ]
         for i in range(4)
     ]
     parts = [sheet(rows, Material.PAINT, paint, smooth=False)]
@@ -205,7 +223,10 @@ def _truck(paint: NDArray) -> Mesh:
     parts.append(box((-x, -y + 0.2, 0.45), (x - 0.3, y - 0.2, 0.8), Material.PAINT, (0.02, 0.02, 0.02)))
     parts.append(box((x - 1.75, -y + 0.1, 0.4), (x, y - 0.1, 1.35), Material.PAINT, paint))
     cab = [[(x - 1.75, -y + 0.1, 1.35), (x - 1.75, y - 0.1, 1.35)], [(x, -y + 0.1, 1.35), (x, y - 0.1, 1.35)]]
-    top = [[(x - 1.75, -y + 0.2, 2.35), (x - 1.75, y - 0.2, 2.35)], [(x - 0.45, -y + 0.2, 2.35), (x - 0.45, y - 0.2, 2.35)]]
+    top = [
+        [(x - 1.75, -y + 0.2, 2.35), (x - 1.75, y - 0.2, 2.35)],
+        [(x - 0.45, -y + 0.2, 2.35), (x - 0.45, y - 0.2, 2.35)],
+    ]
     parts.append(sheet([cab[0], top[0], top[1], cab[1]], Material.PAINT, paint, smooth=False))
     screen = np.array([cab[1][0], cab[1][1], top[1][1], top[1][0]])
     parts.append(polygon(_inset(screen, 0.1) + np.array([0.015, 0, 0.01]), Material.GLASS, (1.3, 1.3, 1.4)))
@@ -229,15 +250,21 @@ def _person(paint: NDArray, seed: int) -> Mesh:
     hair = linear(rng.uniform(0.06, 0.45)) * np.array([1.1, 0.9, 0.7])
     paint_ = Material.PLAIN
     parts = [
-        tube([(0, 0, 0.82), (0, 0, 1.08), (0, 0, 1.36), (0, 0, 1.46)], [0.16, 0.165, 0.2, 0.09], paint_, paint),
+        tube(
+            [(0, 0, 0.82), (0, 0, 1.08), (0, 0, 1.36), (0, 0, 1.46)], [0.16, 0.165, 0.2, 0.09], paint_, paint
+        ),
         tube([(0, 0, 1.46), (0.01, 0, 1.54), (0.02, 0, 1.66)], [0.06, 0.1, 0.1], paint_, skin),
         tube([(-0.01, 0, 1.62), (-0.01, 0, 1.68), (0, 0, 1.74)], [0.112, 0.11, 0.03], paint_, hair),
     ]
     for side in (-1, 1):
         foot = 0.22 * side
-        parts.append(tube([(0, 0.09 * side, 0.86), (foot, 0.1 * side, 0.05)], [0.095, 0.06], paint_, trousers))
+        parts.append(
+            tube([(0, 0.09 * side, 0.86), (foot, 0.1 * side, 0.05)], [0.095, 0.06], paint_, trousers)
+        )
         shoe = foot + 0.06, 0.1 * side, 0.0
-        parts.append(box((shoe[0] - 0.1, shoe[1] - 0.05, 0), (shoe[0] + 0.1, shoe[1] + 0.05, 0.08), paint_, hair))
+        parts.append(
+            box((shoe[0] - 0.1, shoe[1] - 0.05, 0), (shoe[0] + 0.1, shoe[1] + 0.05, 0.08), paint_, hair)
+        )
         arm = [(0, 0.21 * side, 1.38), (-0.12 * side, 0.24 * side, 0.86)]
         parts.append(tube(arm, [0.06, 0.045], paint_, paint * 0.85))
     return join(parts)
@@ -255,15 +282,46 @@ def _cyclist(paint: NDArray, seed: int) -> Mesh:
         rows = np.stack([ring + [0, -0.025, 0], ring * [1, 1, 1] + [0, 0.025, 0]], 1)
         inner = (ring - [x, 0, 0.35]) * 0.86 + [x, 0, 0.35]
         parts += [sheet(rows, Material.PAINT, dark), sheet(np.stack([ring, inner], 1), Material.PAINT, dark)]
-    frame = [[(-0.52, 0, 0.35), (-0.1, 0, 0.85)], [(-0.1, 0, 0.85), (0.42, 0, 0.85)], [(0.42, 0, 0.95), (0.52, 0, 0.35)]]
+    frame = [
+        [(-0.52, 0, 0.35), (-0.1, 0, 0.85)],
+        [(-0.1, 0, 0.85), (0.42, 0, 0.85)],
+        [(0.42, 0, 0.95), (0.52, 0, 0.35)],
+    ]
     parts += [tube(np.array(bar) + [0, 0, 1e-3], 0.025, Material.PAINT, paint * 0.6, 5) for bar in frame]
     parts.append(tube([(0.4, -0.27, 1.0), (0.4, 0.27, 1.0)], 0.02, Material.PAINT, dark, 5))
-    parts.append(tube([(-0.16, 0, 0.9), (0.0, 0, 1.2), (0.16, 0, 1.44)], [0.15, 0.17, 0.12], Material.PLAIN, paint))
-    parts.append(tube([(0.18, 0, 1.46), (0.2, 0, 1.56), (0.22, 0, 1.66)], [0.07, 0.1, 0.1], Material.PLAIN, skin))
-    parts.append(tube([(0.2, 0, 1.64), (0.21, 0, 1.71), (0.21, 0, 1.78)], [0.12, 0.11, 0.04], Material.PLAIN, (0.5, 0.5, 0.5)))
+    parts.append(
+        tube([(-0.16, 0, 0.9), (0.0, 0, 1.2), (0.16, 0, 1.44)], [0.15, 0.17, 0.12], Material.PLAIN, paint)
+    )
+    parts.append(
+        tube([(0.18, 0, 1.46), (0.2, 0, 1.56), (0.22, 0, 1.66)], [0.07, 0.1, 0.1], Material.PLAIN, skin)
+    )
+    parts.append(
+        tube(
+            [(0.2, 0, 1.64), (0.21, 0, 1.71), (0.21, 0, 1.78)],
+            [0.12, 0.11, 0.04],
+            Material.PLAIN,
+            (0.5, 0.5, 0.5),
+        )
+    )
     for side in (-1, 1):
         knee = (0.18, 0.1 * side, 0.62 + 0.1 * side)
-        parts.append(tube([(-0.12, 0.08 * side, 0.9), knee], [0.1, 0.07], Material.PLAIN, (0.04, 0.045, 0.06)))
-        parts.append(tube([knee, (0.0, 0.1 * side, 0.22 + 0.12 * side)], [0.07, 0.05], Material.PLAIN, (0.04, 0.045, 0.06)))
-        parts.append(tube([(0.12, 0.2 * side, 1.36), (0.4, 0.24 * side, 1.0)], [0.05, 0.04], Material.PLAIN, paint * 0.85))
+        parts.append(
+            tube([(-0.12, 0.08 * side, 0.9), knee], [0.1, 0.07], Material.PLAIN, (0.04, 0.045, 0.06))
+        )
+        parts.append(
+            tube(
+                [knee, (0.0, 0.1 * side, 0.22 + 0.12 * side)],
+                [0.07, 0.05],
+                Material.PLAIN,
+                (0.04, 0.045, 0.06),
+            )
+        )
+        parts.append(
+            tube(
+                [(0.12, 0.2 * side, 1.36), (0.4, 0.24 * side, 1.0)],
+                [0.05, 0.04],
+                Material.PLAIN,
+                paint * 0.85,
+            )
+        )
     return join(parts)

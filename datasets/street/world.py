@@ -17,9 +17,6 @@ from recgen_bench.datasets.street.textures import TILE, base_textures, stream
 from recgen_bench.datasets.street.tracing import Tracer
 from recgen_bench.harness.scene import Camera, Depth, Image, Mask
 
-VERSION = 1
-"""Raised whenever the same seed gives another world or another pixel; part of every cached file's name."""
-
 
 class World:
     """A street of one seed with everything drawn, built in about a second.

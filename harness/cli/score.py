@@ -52,7 +52,6 @@ def score(
     """
     from recgen_bench.harness.external import (
         EXTERNAL,
-        canonical_hash,
         external_record,
         images_csv,
         match_folders,
@@ -61,7 +60,7 @@ def score(
     )
     from recgen_bench.harness.files import check_writable, write_atomic
     from recgen_bench.harness.plugins import load_registry
-    from recgen_bench.harness.protocol import parse_metres
+    from recgen_bench.harness.protocol import canonical_hash, parse_metres
     from recgen_bench.harness.record import CellSpec
     from recgen_bench.harness.registration import check_name
     from recgen_bench.harness.score import Scorer

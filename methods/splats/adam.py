@@ -14,7 +14,9 @@ EPS = 1e-15
 
 
 @torch.no_grad()
-def adam(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, *, step: int, rate: float) -> None:
+def adam(
+    parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, *, step: int, rate: float
+) -> None:
     """Update a parameter and its moments as `torch.optim.Adam` does (Kingma and Ba 2015).
 
     Args:

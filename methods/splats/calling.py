@@ -11,6 +11,7 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,8 @@ from recgen_bench.methods.splats import native
 
 _threads: ContextVar[int | None] = ContextVar("kernel threads", default=None)
 
-Argument = Tensor | int | float | ctypes.Array | None
+Argument = Any
+"""Tensor, int, float, None, or something that ctypes passes by itself."""
 
 
 @contextmanager

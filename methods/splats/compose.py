@@ -9,10 +9,9 @@ from torch import Tensor
 
 from recgen_bench.harness.scene import Camera
 from recgen_bench.methods.splats.actors import Posed, pose
-from recgen_bench.methods.splats.calling import kernel_threads
 from recgen_bench.methods.splats.model import SplatModel
 from recgen_bench.methods.splats.raster import Rendered, rasterize
-from recgen_bench.methods.splats.sky import directions, look_up, unfold
+from recgen_bench.methods.splats.sky import behind
 
 
 def render(model: SplatModel, camera: Camera, degree: int | None = None) -> Rendered:
@@ -30,8 +29,7 @@ def render(model: SplatModel, camera: Camera, degree: int | None = None) -> Rend
     rendered = _rasterized(pose(model, camera.frame, degree), camera, degree)
     if model.sky is None:
         return rendered
-    behind = look_up(model.sky, unfold(directions(camera, model.sky.device)))
-    return replace(rendered, rgb=rendered.rgb + (1 - rendered.alpha)[..., None] * behind)
+    return replace(rendered, rgb=behind(rendered.rgb, rendered.alpha, model.sky, camera))
 
 
 def _rasterized(posed: Posed, camera: Camera, degree: int) -> Rendered:
@@ -39,9 +37,7 @@ def _rasterized(posed: Posed, camera: Camera, degree: int) -> Rendered:
     opacities = torch.sigmoid(gaussians.opacities)
     if posed.present is not None:
         opacities = opacities * posed.present
-    threads = torch.get_num_threads()
-    torch.set_num_threads(kernel_threads())
-    rendered = rasterize(
+    return rasterize(
         gaussians.means,
         gaussians.quats,
         gaussians.scales.exp(),
@@ -53,14 +49,6 @@ def _rasterized(posed: Posed, camera: Camera, degree: int) -> Rendered:
         height=camera.height,
         sh_degree=degree,
     )
-    torch.set_num_threads(threads)
-    # The rasteriser asks torch for its number of threads, also on the way back; see `calling.py`.
-    node = rendered.rgb.grad_fn
-    if node is not None:
-        count = kernel_threads()
-        node.register_prehook(lambda _: torch.set_num_threads(count))
-        node.register_hook(lambda *_: torch.set_num_threads(threads))
-    return rendered
 
 
 def _harmonics(posed: Posed, degree: int) -> Tensor:

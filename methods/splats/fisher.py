@@ -49,10 +49,8 @@ def fisher_diagonal(gaussians: Gaussians, cameras: Iterable[Pinhole]) -> FisherD
         MethodFailed: The Gaussians are not on the CPU.
     """
     if gaussians.means.device.type != "cpu":
-        what = "Fisher information is computed on the CPU only"
-        raise MethodFailed(
-            what, got=gaussians.means.device, expected="cpu", hint="move the Gaussians to the CPU"
-        )
+        what, got = "Fisher information is computed on the CPU only", gaussians.means.device
+        raise MethodFailed(what, got=got, expected="cpu", hint="move the Gaussians to the CPU")
     parameters = [tensor.detach() for tensor in contiguous(gaussians)]
     sums = [torch.zeros_like(tensor) for tensor in parameters]
     run = native.kernel("splats_fisher")

@@ -50,7 +50,9 @@ def photometric(
         raise MethodFailed("the images and weights of a loss differ in size", got=got)
     if structure and padding == "valid" and min(rendered.shape[:2]) < WINDOW:
         got = f"{rendered.shape[1]}x{rendered.shape[0]}"
-        raise MethodFailed("the image is smaller than the window of SSIM", got=got, expected="11 pixels or more")
+        raise MethodFailed(
+            "the image is smaller than the window of SSIM", got=got, expected="11 pixels or more"
+        )
     compute = _Photometric.apply if rendered.device.type == "cpu" else photometric_reference
     return compute(rendered, target, weight, structure_weight, structure, padding)
 
@@ -113,7 +115,9 @@ def ssim_map(a: Tensor, b: Tensor, padding: Padding) -> Tensor:
     x, y = a.permute(2, 0, 1), b.permute(2, 0, 1)
     maps = torch.cat([x, y, x * x, y * y, x * y])[None]
     side = WINDOW // 2 if padding == "zero" else 0
-    maps = conv2d(conv2d(maps, taps, padding=(0, side), groups=15), taps.transpose(2, 3), padding=(side, 0), groups=15)
+    maps = conv2d(
+        conv2d(maps, taps, padding=(0, side), groups=15), taps.transpose(2, 3), padding=(side, 0), groups=15
+    )
     mx, my, xx, yy, xy = maps[0].split(3)
     product, squares = mx * my, mx * mx + my * my
     c1, c2 = 0.01**2, 0.03**2

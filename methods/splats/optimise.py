@@ -77,8 +77,9 @@ class Trainer:
             edit_gradients(model, self.iteration)
         self._update()
         generator = stream(self._seed, self.iteration)
-        before, self.population = self.population, self._strategy.refine(
-            self.population, self._statistics, self.iteration, generator
+        before, self.population = (
+            self.population,
+            self._strategy.refine(self.population, self._statistics, self.iteration, generator),
         )
         if len(self.population) == 0:
             raise MethodFailed("every Gaussian was pruned", hint="lower the learning rates or prune_opacity")
@@ -100,7 +101,10 @@ class Trainer:
         """Continue from a state of a trainer with the same recipe, tracks and seed."""
         device = self.population.owner.device
         own = {name: value.to(device, copy=True) for name, value in state.items() if name != "iteration"}
-        parts = (Gaussians(*(own[f"{table}.{name}"] for name in NAMES)) for table in ("gaussians", "first", "second"))
+        parts = (
+            Gaussians(*(own[f"{table}.{name}"] for name in NAMES))
+            for table in ("gaussians", "first", "second")
+        )
         self.population = Population(*parts, own["owner"], own["born"]).trainable()
         self._statistics = Statistics(own["gradient"], own["seen"])
         self._sky = [own[f"sky.{index}"] for index in range(len(self._sky))]
@@ -149,7 +153,12 @@ class Trainer:
             "shN": recipe.harmonics_rate,
         }
         groups = [
-            (getattr(population.gaussians, name), getattr(population.first, name), getattr(population.second, name), rate)
+            (
+                getattr(population.gaussians, name),
+                getattr(population.first, name),
+                getattr(population.second, name),
+                rate,
+            )
             for name, rate in rates.items()
         ]
         if self._sky:

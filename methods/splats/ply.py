@@ -30,7 +30,11 @@ def write_ply(path: Path, gaussians: Gaussians) -> None:
             gaussians.means.detach().cpu().numpy(),
             np.zeros((len(gaussians), 3)),
             gaussians.sh0.detach().cpu().numpy().reshape(-1, 3),
-            gaussians.shN.detach().cpu().numpy().transpose(0, 2, 1).reshape(len(gaussians), 3 * BANDS[gaussians.degree]),
+            gaussians.shN.detach()
+            .cpu()
+            .numpy()
+            .transpose(0, 2, 1)
+            .reshape(len(gaussians), 3 * BANDS[gaussians.degree]),
             gaussians.opacities.detach().cpu().numpy()[:, None],
             gaussians.scales.detach().cpu().numpy(),
             gaussians.quats.detach().cpu().numpy(),
@@ -63,7 +67,9 @@ def read_ply(path: Path) -> Gaussians:
     rest = sum(name.startswith("f_rest_") for name in dtype.names or ())
     if rest not in [3 * bands for bands in BANDS]:
         expected = "0, 9, 24 or 45"
-        raise DataError("an unknown number of f_rest properties", got=rest, expected=expected, where=str(path))
+        raise DataError(
+            "an unknown number of f_rest properties", got=rest, expected=expected, where=str(path)
+        )
     gaussians = _gaussians(vertices, rest // 3, str(path))
     for name, values in zip(("x y z", "rot", "scale", "opacity", "f_dc", "f_rest"), gaussians, strict=True):
         bad = torch.nonzero(~torch.isfinite(values))
@@ -121,7 +127,9 @@ def _header(content: bytes, where: str) -> tuple[int, np.dtype, int]:
 
 def _gaussians(vertices: NDArray, bands: int, where: str) -> Gaussians:
     """Gather the columns of the vertices into parameters."""
-    missing = [n for n in columns(BANDS.index(bands)) if n not in (vertices.dtype.names or ()) and n[0] != "n"]
+    missing = [
+        n for n in columns(BANDS.index(bands)) if n not in (vertices.dtype.names or ()) and n[0] != "n"
+    ]
     if missing:
         hint = "only files of trained Gaussians are understood, not plain point clouds"
         raise DataError("vertex properties are missing", got=", ".join(missing), hint=hint, where=where)

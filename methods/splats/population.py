@@ -57,6 +57,8 @@ def found(gaussians: Gaussians, owner: Tensor, born: Tensor) -> Population:
 
 def join(parts: Sequence[Population]) -> Population:
     """Return the rows of all parts, in order."""
-    columns = (concatenate([getattr(part, name) for part in parts]) for name in ("gaussians", "first", "second"))
+    columns = (
+        concatenate([getattr(part, name) for part in parts]) for name in ("gaussians", "first", "second")
+    )
     owner = torch.cat([part.owner for part in parts])
     return Population(*columns, owner, torch.cat([part.born for part in parts]))

@@ -91,7 +91,7 @@ def render(gaussians: Gaussians, camera: Pinhole) -> Rendered:
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:  # noqa: ANN401 (torch's own signature)
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
         *parameters, _, degree, camera = arguments
         # Backward uses the same number, whatever is set by then.
         ctx.threads = kernel_threads()
@@ -105,7 +105,7 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
         *parameters, rgb, alpha, depth = ctx.saved_tensors
         scene = describe(parameters, ctx.degree, ctx.camera, ctx.threads)
         gradients = [torch.empty_like(tensor) for tensor in parameters]

@@ -88,13 +88,22 @@ class Recipe:
     noise: float = 5e5
 
     def __post_init__(self) -> None:
-        positive = ("iterations", "random_points", "most_points", "densify_every", "most_gaussians", "position_rate")
+        positive = (
+            "iterations",
+            "random_points",
+            "most_points",
+            "densify_every",
+            "most_gaussians",
+            "position_rate",
+        )
         for name in (*positive, "position_rate_end"):
             if not getattr(self, name) > 0:
                 raise RecgenError(f"{name} must be positive", got=getattr(self, name))
         for name in ("initial_opacity", "prune_opacity"):
             if not 0 < getattr(self, name) < 0.5:
-                raise RecgenError(f"{name} is out of range", got=getattr(self, name), expected="above 0, below 0.5")
+                raise RecgenError(
+                    f"{name} is out of range", got=getattr(self, name), expected="above 0, below 0.5"
+                )
         if not 0 <= self.structure <= 1:
             raise RecgenError("structure is out of range", got=self.structure, expected="0 to 1")
         if not 0 <= self.sh_degree <= 3:

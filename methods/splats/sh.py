@@ -1,4 +1,4 @@
-"""Real spherical harmonics as 3D Gaussian splatting uses them, in torch: for colours outside the rasteriser."""
+"""Real spherical harmonics of 3D Gaussian splatting in torch, for colours outside the rasteriser."""
 
 from __future__ import annotations
 

@@ -6,15 +6,74 @@ diamond, the lower half the four corners folded outwards. Seams lie in the lower
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import grid_sample
 
-from recgen_bench.harness.scene import Camera
+from recgen_bench.harness.scene import Camera, Image
+from recgen_bench.methods.splats.calling import call
+
+
+def behind(rgb: Tensor, alpha: Tensor, sky: Tensor, camera: Camera) -> Tensor:
+    """Return an image with the sky behind it, rgb + (1 - alpha) sky, differentiable by all three.
+
+    Args:
+        rgb: (H, W, 3) float32, composited on black.
+        alpha: (H, W) float32.
+        sky: (S, S, 3) float32.
+        camera: Whose pixels they are.
+    """
+    if sky.device.type == "cpu":
+        return _Behind.apply(rgb, alpha, sky, camera)
+    return behind_reference(rgb, alpha, sky, camera)
+
+
+def behind_reference(rgb: Tensor, alpha: Tensor, sky: Tensor, camera: Camera) -> Tensor:
+    """Do the same in plain torch: for CUDA, and to test the kernel."""
+    return rgb + (1 - alpha)[..., None] * look_up(sky, unfold(directions(camera, sky.device)))
+
+
+class _Lens(ctypes.Structure):
+    """Mirrors `Lens` in native/sky.cpp."""
+
+    _fields_ = (
+        *((axis, ctypes.c_float * 3) for axis in ("right", "down", "forward")),
+        *((name, ctypes.c_float) for name in ("fx", "fy", "cx", "cy")),
+        *((name, ctypes.c_int32) for name in ("width", "height", "size")),
+    )
+
+
+def _lens(camera: Camera, size: int) -> Any:
+    axes = ((ctypes.c_float * 3)(*axis) for axis in camera.c2w[:3, :3].T)
+    K = camera.K
+    return ctypes.byref(_Lens(*axes, K[0, 0], K[1, 1], K[0, 2], K[1, 2], camera.width, camera.height, size))
+
+
+class _Behind(torch.autograd.Function):
+    """native/sky.cpp."""
+
+    @staticmethod
+    def forward(ctx: Any, rgb: Tensor, alpha: Tensor, sky: Tensor, camera: Camera) -> Tensor:
+        rgb, alpha, sky = rgb.contiguous(), alpha.contiguous(), sky.contiguous()
+        out = torch.empty_like(rgb)
+        call("sky_behind", _lens(camera, len(sky)), rgb, alpha, sky, out)
+        ctx.save_for_backward(alpha, sky)
+        ctx.camera = camera
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        alpha, sky = ctx.saved_tensors
+        upstream = upstream.contiguous()
+        by_alpha, by_sky = torch.empty_like(alpha), torch.zeros_like(sky)
+        call("sky_behind_backward", _lens(ctx.camera, len(sky)), upstream, alpha, sky, by_alpha, by_sky)
+        return upstream, by_alpha, by_sky, None
 
 
 def directions(camera: Camera, device: str | torch.device = "cpu") -> Tensor:
@@ -41,12 +100,15 @@ def look_up(sky: Tensor, positions: Tensor) -> Tensor:
     return seen[0].permute(1, 2, 0)
 
 
-def painted(views: Iterable[tuple[Camera, NDArray[np.uint8]]], size: int) -> Tensor:
+def painted(views: Iterable[tuple[Camera, Image]], size: int) -> Tensor:
     """Return a (size, size, 3) sky of the mean colour that images (H, W, 3) show in each direction.
 
     Directions that no image shows get the mean of the others.
     """
-    total, count = torch.zeros(size * size, 3, dtype=torch.float64), torch.zeros(size * size, dtype=torch.float64)
+    total, count = (
+        torch.zeros(size * size, 3, dtype=torch.float64),
+        torch.zeros(size * size, dtype=torch.float64),
+    )
     for camera, image in views:
         cells = ((unfold(directions(camera)) + 1) * (size / 2)).long().clamp_(0, size - 1)
         index = (cells[..., 1] * size + cells[..., 0]).reshape(-1)

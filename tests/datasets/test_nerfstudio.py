@@ -174,15 +174,15 @@ def test_linked_images_are_followed_and_loops_are_not(tmp_path, writer):
 
 def test_a_thousand_frames_open_fast(tmp_path, many):
     data = scene(tmp_path, many, camera_model="OPENCV", k1=0.05)
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(Nerfstudio().open(Request(None, tmp_path)).views) == 1000
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     for index, frame in enumerate(data["frames"]):
         frame["fl_x"] = 30 + index / 1000
     many.save(tmp_path, data)
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(Nerfstudio().open(Request(None, tmp_path)).views) == 1000
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_the_fox(shared):

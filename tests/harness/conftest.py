@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from recgen_bench.harness.cli import main
 from recgen_bench.harness.events import Event
@@ -19,6 +20,10 @@ from recgen_bench.harness.plugins import Registry, load_registry
 from recgen_bench.harness.record import Record
 from recgen_bench.harness.score import Scorer
 from recgen_bench.harness.weights import WeightsDoor
+
+# The machine may be busy, and a suite that fails should fail again.
+settings.register_profile("harness", deadline=None, derandomize=True)
+settings.load_profile("harness")
 
 TOY = Path(__file__).resolve().parents[1] / "toy.py"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recgen_bench.harness.external import canonical_hash
+from recgen_bench.harness.protocol import canonical_hash
 from recgen_bench.harness.record import CellSpec, Record, Row, Status, summarise
 from recgen_bench.harness.registration import MetricInfo
 

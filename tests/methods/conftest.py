@@ -96,9 +96,7 @@ def street_scene() -> tuple[Scene, SplatModel]:
     cameras = [look_at((0.4 * i - 1, -4.0, 0.5), (0, 3, 0), frame=i, ego=np.eye(4)) for i in range(6)]
     actor = Actor("car", "vehicle", np.array([1.0, 1.0, 1.0]), frames, poses, True, points_on(block))
     views = photograph(truth, cameras)
-    scene = Scene(
-        "toy", "street", views, (), points=points_on(wall), actors=(actor,), has_sky=True
-    )
+    scene = Scene("toy", "street", views, (), points=points_on(wall), actors=(actor,), has_sky=True)
     return scene, truth
 
 

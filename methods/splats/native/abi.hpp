@@ -1,4 +1,4 @@
-// The structures that Python passes by pointer (methods/splats/native.py mirrors them field by field).
+// The structures that Python passes by pointer (__init__.py beside this file mirrors them field by field).
 // Change RECGEN_ABI with any of them.
 #pragma once
 

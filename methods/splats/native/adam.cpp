@@ -13,7 +13,7 @@ namespace RECGEN_NS {
 namespace {
 
 constexpr std::int64_t kBlock = 4096;
-constexpr std::int64_t kSmall = 65536;  // Below this a thread costs more than it saves.
+constexpr std::int64_t kSmall = 1 << 20;  // Below this, threads cost more than they save.
 
 struct Step {
   float decay1, decay2, size, root_correction, eps;

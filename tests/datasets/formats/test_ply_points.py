@@ -99,7 +99,7 @@ def test_damage_is_an_error_or_harmless(tmp_path, form):
     data = header(form) + body(form)
     path = tmp_path / "a.ply"
     rng = np.random.default_rng(4)
-    messages, start = [], time.perf_counter()
+    messages, start = [], time.process_time()
     for variant in range(400):
         hurt = bytearray(data)
         if variant % 4 == 0:
@@ -114,7 +114,7 @@ def test_damage_is_an_error_or_harmless(tmp_path, form):
             messages.append(str(error))
     assert len(messages) > 100
     assert all(str(path) in message for message in messages)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_a_missing_file_is_named(tmp_path):

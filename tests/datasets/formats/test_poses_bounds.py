@@ -75,7 +75,7 @@ def test_damage_is_an_error_or_harmless(tmp_path, writer):
     path = tmp_path / "poses_bounds.npy"
     data = path.read_bytes()
     rng = np.random.default_rng(3)
-    messages, start = [], time.perf_counter()
+    messages, start = [], time.process_time()
     for variant in range(500):
         hurt = bytearray(data)
         if variant % 5 == 0:
@@ -92,7 +92,7 @@ def test_damage_is_an_error_or_harmless(tmp_path, writer):
             messages.append(str(error))
     assert len(messages) > 200
     assert all(str(path) in message for message in messages)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -241,7 +241,7 @@ def test_damage_is_an_error_or_harmless(tmp_path, writer):
     path = tmp_path / "transforms.json"
     data = path.read_bytes()
     rng = np.random.default_rng(5)
-    messages, start = [], time.perf_counter()
+    messages, start = [], time.process_time()
     for variant in range(400):
         hurt = bytearray(data)
         if variant % 4 == 0:
@@ -257,4 +257,4 @@ def test_damage_is_an_error_or_harmless(tmp_path, writer):
         except DataError as error:
             messages.append(str(error))
     assert len(messages) > 100
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

@@ -24,7 +24,9 @@ def test_posing_is_the_rigid_transform_of_every_row(street_scene):
     posed = pose(model, 2, 0)
     assert posed.present is None
     car = model.owner == 0
-    expected = model.gaussians.means[car].double() @ torch.from_numpy(poses[2, :3, :3].T) + torch.from_numpy(poses[2, :3, 3])
+    expected = model.gaussians.means[car].double() @ torch.from_numpy(poses[2, :3, :3].T) + torch.from_numpy(
+        poses[2, :3, 3]
+    )
     assert torch.allclose(posed.gaussians.means[car].double(), expected, atol=1e-5)
     assert torch.equal(posed.gaussians.means[~car], model.background.means)
     alone = moved(model.actor("car"), poses[2])
@@ -35,7 +37,11 @@ def test_posing_is_the_rigid_transform_of_every_row(street_scene):
 def test_gradients_return_to_the_axes_of_the_box(street_scene):
     _, model = street_scene
     matrix = turned(0.7, 1, 2, 3)
-    model = replace(model, gaussians=model.gaussians.trainable(), tracks=(replace(model.tracks[0], poses=np.stack([matrix] * 6)),))
+    model = replace(
+        model,
+        gaussians=model.gaussians.trainable(),
+        tracks=(replace(model.tracks[0], poses=np.stack([matrix] * 6)),),
+    )
     weight = torch.randn(len(model), 3, generator=torch.Generator().manual_seed(0))
     (pose(model, 0, 0).gaussians.means * weight).sum().backward()
     car = model.owner == 0
@@ -94,7 +100,9 @@ def box(moving, poses, points=Points()):  # noqa: B008 (immutable)
 
 def test_points_in_a_moving_box_leave_the_background_except_its_lowest_part():
     at = turned(np.pi / 2, 10, 0, 0.75)  # Along y, standing on the ground.
-    xyz = np.array([[10, 1.9, 1], [10, 2.1, 1], [10.9, 0, 1], [11.1, 0, 1], [10, 0, 0.01], [10, 0, 0.3], [0, 0, 1]])
+    xyz = np.array(
+        [[10, 1.9, 1], [10, 2.1, 1], [10.9, 0, 1], [11.1, 0, 1], [10, 0, 0.01], [10, 0, 0.3], [0, 0, 1]]
+    )
     points = Points(xyz, np.arange(21, dtype=np.uint8).reshape(7, 3))
     kept = outside(points, [box(True, [np.eye(4) + 0, at])])
     assert kept.xyz.tolist() == xyz[[1, 3, 4]].tolist() or kept.xyz.tolist() == xyz[[1, 3, 4, 6]].tolist()

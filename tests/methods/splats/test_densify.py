@@ -35,9 +35,13 @@ def population(scales, opacities=None) -> Population:
         shN=torch.randn(count, 3, 3, generator=generator),
     )
     ids = torch.arange(1, count + 1).float()
-    moments = gaussians.map(lambda tensor: torch.ones_like(tensor) * ids.reshape(-1, *[1] * (tensor.ndim - 1)))
+    moments = gaussians.map(
+        lambda tensor: torch.ones_like(tensor) * ids.reshape(-1, *[1] * (tensor.ndim - 1))
+    )
     owner = torch.arange(count, dtype=torch.int32)
-    return Population(gaussians, moments, moments.map(lambda t: 2 * t), owner, torch.zeros_like(owner)).trainable()
+    return Population(
+        gaussians, moments, moments.map(lambda t: 2 * t), owner, torch.zeros_like(owner)
+    ).trainable()
 
 
 def refine(settings, rows, mean_gradients, iteration=10):

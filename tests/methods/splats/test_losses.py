@@ -29,9 +29,7 @@ def test_value_and_gradient_agree_with_float64_autograd(size, structure, weighte
     rendered, target, *weights = images(*size)
     w, v = weights if weighted else (None, None)
     fast = rendered.clone().requires_grad_()
-    loss = photometric(
-        fast, target, structure=structure, padding=padding, weight=w, structure_weight=v
-    )
+    loss = photometric(fast, target, structure=structure, padding=padding, weight=w, structure_weight=v)
     (3 * loss).backward()
     exact = rendered.double().requires_grad_()
     planes = [None if plane is None else plane.double() for plane in (w, v)]

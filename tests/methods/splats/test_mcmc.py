@@ -97,7 +97,9 @@ def test_noise_shakes_transparent_ones_along_their_axes():
     gaussians = rows.gaussians
     flat = torch.tensor([1.0, 0.1, 0.01]).log().repeat(5010, 1)
     upright = torch.tensor([1.0, 0, 0, 0]).repeat(5010, 1)
-    rows = replace(rows, gaussians=replace(gaussians, means=torch.zeros(5010, 3), scales=flat, quats=upright).trainable())
+    rows = replace(
+        rows, gaussians=replace(gaussians, means=torch.zeros(5010, 3), scales=flat, quats=upright).trainable()
+    )
     before = rows.gaussians.means.detach().clone()
     after = refine(replace(SETTINGS, noise=10.0, iterations=102), rows, iteration=51)
     assert after is rows

@@ -172,11 +172,13 @@ def test_a_prior_and_masks_of_depth_and_sky_take_part(street_scene):
 
     assert loss(depth=flat) > 0
     assert loss(sky=everywhere) > loss(sky=~everywhere) * 0.01 > 0
-    assert loss(prior=lambda rendered: 7.0 * rendered.alpha.mean() / rendered.alpha.mean().detach()) == pytest.approx(7.0)
+    assert loss(
+        prior=lambda rendered: 7.0 * rendered.alpha.mean() / rendered.alpha.mean().detach()
+    ) == pytest.approx(7.0)
 
 
 def test_the_sky_is_learnt(street_scene):
-    scene, truth = street_scene
+    scene, _truth = street_scene
     start = replace(initial_model(scene, RECIPE, seed=0), sky=torch.zeros(8, 8, 3))
     learner, visit = Trainer(start, RECIPE, extent=2.0, seed=0), visits(scene)
     for i in range(40):
@@ -191,7 +193,9 @@ def test_divergence_and_extinction_are_reported(toy_scene, make_run):
     bad = Target(toy_scene.train[0].camera, prior=lambda rendered: rendered.rgb.sum() * float("nan"))
     with pytest.raises(MethodFailed, match="not finite"):
         train(trainer(toy_scene), lambda _: [bad], make_run(toy_scene, RECIPE), until=3)
-    recipe = replace(RECIPE, prune_opacity=0.4, opacity_rate=1e-6, densify_from=1, densify_every=2, densify_gradient=9.0)
+    recipe = replace(
+        RECIPE, prune_opacity=0.4, opacity_rate=1e-6, densify_from=1, densify_every=2, densify_gradient=9.0
+    )
     learner = trainer(toy_scene, recipe)
     with pytest.raises(MethodFailed, match="every Gaussian was pruned"):
         for i in range(4):

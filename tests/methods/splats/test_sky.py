@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recgen_bench.harness.scene import Camera
-from recgen_bench.methods.splats.sky import directions, look_up, painted, unfold
+from recgen_bench.methods.splats.sky import behind, behind_reference, directions, look_up, painted, unfold
 
 vectors = st.lists(st.floats(-1, 1), min_size=3, max_size=3).filter(lambda v: np.linalg.norm(v) > 0.1)
 
@@ -73,3 +73,22 @@ def test_the_sky_learns_only_where_it_is_seen():
     assert sky.grad.sum().item() == pytest.approx(60 * 40 * 3, rel=1e-4)
     behind = ((unfold(torch.tensor([-1.0, 0.0, 0.3])) + 1) * 8).long()
     assert not sky.grad[behind[1], behind[0]].any()
+
+
+def test_the_kernel_agrees_with_plain_torch():
+    generator = torch.Generator().manual_seed(0)
+    c2w = np.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64).numpy())[0]
+    c2w *= np.sign(np.linalg.det(c2w))
+    pose = np.eye(4)
+    pose[:3, :3] = c2w
+    camera = Camera(np.array([[9.0, 0, 20], [0, 11, 14], [0, 0, 1]]), pose, 41, 29)  # Wide: all octants.
+    inputs = [torch.rand(shape, generator=generator) for shape in ((29, 41, 3), (29, 41), (12, 12, 3))]
+    upstream = torch.randn(29, 41, 3, generator=generator)
+    results = []
+    for compute in (behind, behind_reference):
+        leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+        image = compute(*leaves, camera)
+        image.backward(upstream)
+        results.append([image.detach(), *(leaf.grad for leaf in leaves)])
+    for ours, reference in zip(*results, strict=True):
+        assert torch.allclose(ours, reference, atol=2e-5)

@@ -1,6 +1,6 @@
 """Finds and loads the library of CPU kernels, and describes its structures to ctypes.
 
-The library is built from native/*.cpp when the package is installed. Each kernel is exported once per
+The library is built from the sources beside this file when the package is installed. Each kernel is exported once per
 instruction set as `<name>_<instruction set>`; `kernel(name)` picks the best one that this machine runs.
 """
 
@@ -22,14 +22,14 @@ ABI = 1
 ISAS = ("generic", "avx2", "avx512")
 """Instruction sets in the order of the numbers that `recgen_machine` returns."""
 
-LIBRARY = Path(__file__).with_name("kernels.so")
+LIBRARY = Path(__file__).parents[1] / "kernels.so"
 REBUILD = "build it again: pip install -e . (needs g++ or clang++)"
 
 _Pointer = ctypes.c_void_p
 
 
 class Input(ctypes.Structure):
-    """N Gaussians seen by one camera; mirrors `Input` in native/abi.hpp."""
+    """N Gaussians seen by one camera; mirrors `Input` in abi.hpp."""
 
     _fields_ = (
         *((name, _Pointer) for name in ("means", "quats", "scales", "opacities", "colors")),
@@ -50,19 +50,19 @@ class Input(ctypes.Structure):
 
 
 class Image(ctypes.Structure):
-    """The planes of a rendered image; mirrors `Image` in native/abi.hpp."""
+    """The planes of a rendered image; mirrors `Image` in abi.hpp."""
 
     _fields_ = tuple((name, _Pointer) for name in ("rgb", "alpha", "depth", "blended"))
 
 
 class Upstream(ctypes.Structure):
-    """Derivatives of the loss by the image, null for zeros; mirrors `Upstream` in native/abi.hpp."""
+    """Derivatives of the loss by the image, null for zeros; mirrors `Upstream` in abi.hpp."""
 
     _fields_ = tuple((name, _Pointer) for name in ("rgb", "alpha", "depth"))
 
 
 class PerGaussian(ctypes.Structure):
-    """One array per group of parameters; mirrors `PerGaussian` in native/abi.hpp."""
+    """One array per group of parameters; mirrors `PerGaussian` in abi.hpp."""
 
     _fields_ = tuple(
         (name, _Pointer) for name in ("means", "quats", "scales", "opacities", "colors", "screen")

@@ -1,0 +1,99 @@
+"""Rendered pictures, depths and points on disk, named by everything they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recgen_bench.datasets.street.traffic import FRAMES
+from recgen_bench.harness.cache import cache_folder
+from recgen_bench.harness.errors import OutputError
+from recgen_bench.harness.files import write_atomic
+from recgen_bench.harness.scene import Camera, Depth, Image, Points
+
+VERSION = 1
+"""Raised whenever the same seed gives another world or another pixel; part of every cached file's name."""
+
+DIGEST = 32
+"""Bytes of SHA-256 after the payload; readers of PNG and NPY ignore what follows the end of their data."""
+
+
+def entry(seed: int, camera: Camera, suffix: str) -> Path:
+    """Return where the picture (".png") or depth (".npy") through a camera is kept."""
+    key = hashlib.sha256(f"{VERSION} {seed} {camera.width} {camera.height} {camera.frame}".encode())
+    key.update(camera.K.astype("<f8").tobytes())
+    key.update(camera.c2w.astype("<f8").tobytes())
+    return _folder(seed) / f"{key.hexdigest()[:40]}{suffix}"
+
+
+def kept_image(path: Path, render: Callable[[], Image]) -> Image:
+    """Return the (H, W, 3) picture kept at `path`, or render and keep it."""
+    import cv2
+
+    payload = _read(path)
+    if payload is not None:
+        return np.ascontiguousarray(
+            cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        )
+    image = render()
+    _, png = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    _write(path, png.tobytes())
+    return image
+
+
+def kept_depth(path: Path, render: Callable[[], Depth]) -> Depth:
+    """Return the (H, W) depth kept at `path`, or render and keep it."""
+    payload = _read(path)
+    if payload is not None:
+        return np.load(io.BytesIO(payload), allow_pickle=False)
+    depth = render()
+    buffer = io.BytesIO()
+    np.save(buffer, depth, allow_pickle=False)
+    _write(path, buffer.getvalue())
+    return depth
+
+
+def kept_points(seed: int, gather: Callable[[], tuple[Points, ...]]) -> tuple[Points, ...]:
+    """Return the clouds of one world, static points first; positions are float32 values."""
+    path = _folder(seed) / f"points-{VERSION}-{FRAMES}.npz"
+    payload = _read(path)
+    if payload is None:
+        clouds = gather()
+        arrays: dict[str, NDArray] = {}
+        for index, cloud in enumerate(clouds):
+            arrays[f"xyz{index}"], arrays[f"rgb{index}"] = cloud.xyz.astype(np.float32), cloud.rgb
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        payload = buffer.getvalue()
+        _write(path, payload)
+    with np.load(io.BytesIO(payload), allow_pickle=False) as data:
+        count = len(data.files) // 2
+        return tuple(Points(data[f"xyz{i}"].astype(np.float64), data[f"rgb{i}"]) for i in range(count))
+
+
+def _folder(seed: int) -> Path:
+    # Seeds may be longer than file names.
+    name = str(seed) if seed < 10**12 else hashlib.sha256(str(seed).encode()).hexdigest()[:20]
+    return cache_folder() / "street" / name
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what was written, None when there is nothing or it is damaged; damaged files are rewritten."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    payload, digest = data[:-DIGEST], data[-DIGEST:]
+    return payload if hashlib.sha256(payload).digest() == digest else None
+
+
+def _write(path: Path, payload: bytes) -> None:
+    # A cache that cannot be written costs time only; results have their own, loud errors.
+    with suppress(OutputError):
+        write_atomic(path, payload + hashlib.sha256(payload).digest())
