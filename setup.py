@@ -66,11 +66,9 @@ def find_compiler() -> list[str]:
         words = shlex.split(command)
         if words and shutil.which(words[0]):
             return words
-    missing = (
-        f"the C++ compiler named by CXX ({named}) was not found" if named else "no C++ compiler was found"
-    )
+    missing = f"the compiler that CXX names ({named})" if named else "a C++ compiler"
     raise SystemExit(
-        f"recgen-bench: {missing}; install g++ 11 or newer (Debian: apt-get install g++) or clang."
+        f"recgen-bench: {missing} was not found; install g++ 11 or newer, or clang++ 14 or newer."
     )
 
 

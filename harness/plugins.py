@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from recgen_bench.harness import hookspecs
-from recgen_bench.harness.errors import PluginError, RecgenError, did_you_mean
+from recgen_bench.harness.errors import PluginError, RecgenError, did_you_mean, located
 from recgen_bench.harness.protocol import Protocol, load_protocols
 from recgen_bench.harness.registration import (
     CheckInfo,
@@ -118,7 +118,8 @@ def load_registry(files: Iterable[Path] = ()) -> Registry:
         registry.plugins.append(PluginStatus(name, "RECGEN_PLUGINS", error=reason))
     for path in files:
         try:
-            hooks = _add(registry, path.stem, str(path), partial(_import_file, path))
+            with located(str(path)):
+                hooks = _add(registry, path.stem, str(path), partial(_import_file, path))
         except RecgenError:
             raise
         except (Exception, SystemExit) as error:
@@ -189,7 +190,8 @@ def _add(registry: Registry, name: str, source: str, load: Callable[[], Any]) ->
                 names.add(info.name)
                 taken.append((table, info))
     except BaseException:
-        manager.unregister(plugin)
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
         raise
     for table, info in taken:
         table[info.name] = info

@@ -149,7 +149,10 @@ class Protocol:
     def canonical(self) -> dict[str, Any]:
         """Return what the hash covers, as JSON types."""
         prose = {"summary", "source", "unknown"}
-        return {key: value for key, value in dataclasses.asdict(self).items() if key not in prose}
+        facts = {key: value for key, value in dataclasses.asdict(self).items() if key not in prose}
+        # Once through JSON, so that a record equals itself after it was read back: tuples become lists.
+        canonical: dict[str, Any] = json.loads(json.dumps(facts))
+        return canonical
 
     def scene(self, name: str) -> SceneEntry:
         """Return the entry of a scene.

@@ -1,14 +1,14 @@
-"""3D Gaussian Splatting (Kerbl et al. 2023): the baseline that every reconstruction-generation method starts from.
+"""3D Gaussian Splatting (Kerbl et al. 2023): the baseline that the other methods start from.
 
 Driving scenes follow Street Gaussians (Yan et al. 2024) in one point: moving vehicles with points on them are
-Gaussians in the axes of their tracked boxes. Poses stay as given, and the sky is a texture behind the Gaussians.
+Gaussians in the axes of their tracked boxes. Poses stay as given; the sky is a texture behind the Gaussians.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
 
 from recgen_bench.harness.method import Method, Rendering
 from recgen_bench.harness.run import Run
@@ -26,15 +26,16 @@ class Quick(Recipe):
     most_points: int = 60_000
     sh_degree: int = 1
     sh_every: int = 0
-    position_rate: float = 3.6e-4
-    position_rate_end: float = 7.2e-6
+    position_rate: float = 7e-4
+    position_rate_end: float = 1.4e-5
     scale_rate: float = 1e-2
     rotation_rate: float = 2e-3
     colour_rate: float = 5e-3
     harmonics_rate: float = 5e-4
     densify_from: int = 300
     densify_until: int = 2000
-    densify_gradient: float = 4e-4
+    densify_gradient: float = 3e-4
+    split_scale: float = 0.004
     reset_every: int = 0
     most_gaussians: int = 80_000
 
@@ -52,7 +53,7 @@ class Demo(Quick):
 class GaussianSplatting(Method):
     """Fit Gaussians to the training views; there are no rounds."""
 
-    presets: ClassVar[Mapping[str, Recipe]] = {"paper": Recipe(), "quick": Quick(), "demo": Demo()}
+    presets: Mapping[str, Recipe] = MappingProxyType({"paper": Recipe(), "quick": Quick(), "demo": Demo()})
     model = SplatModel
 
     def reconstruct(self, scene: Scene, run: Run) -> SplatModel:
@@ -63,9 +64,9 @@ class GaussianSplatting(Method):
         from recgen_bench.methods.splats.target import shuffled, target
 
         recipe: Recipe = run.config
-        with kernels_on(run.threads):
-            start = initial_model(scene, recipe, run.seed_for("points")).to(run.device)
         views = [target(view, run.device, with_depth=recipe.depth_weight > 0) for view in scene.train]
+        with kernels_on(run.threads):
+            start = initial_model(scene, views, recipe, run.seed_for("points")).to(run.device)
         trainer = Trainer(start, recipe, extent=extent(scene), seed=run.seed_for("densify"))
         return train(trainer, shuffled(views, run.seed_for("views")), run, until=recipe.iterations)
 

@@ -6,6 +6,7 @@ while it works. EXIF orientation is ignored, as COLMAP does.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import zlib
@@ -66,13 +67,17 @@ def probe(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def decode(path: Path) -> Image:
+def decode(path: Path, content: bytes | None = None) -> Image:
     """Return (H, W, 3) uint8 sRGB; grey becomes three channels and 16 bits keep their upper byte.
+
+    Args:
+        path: The file; it only names the image in messages when its content is given.
+        content: The bytes of an image that lies inside another file.
 
     Raises:
         DataError: Missing, damaged, too large, CMYK or another odd colour space, or truly transparent.
     """
-    with _opened(path) as image:
+    with _opened(path, content) as image:
         if image.mode == "P" or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
             image = image.convert("RGBA")
             if image.getchannel("A").getextrema() != (255, 255):
@@ -127,10 +132,10 @@ def decode_depth(path: Path) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Pillow.Image]:
+def _opened(path: Path, content: bytes | None = None) -> Iterator[Pillow.Image]:
     # Pillow raises many kinds of errors on damaged files; all of them mean the same to a user.
     try:
-        with Pillow.open(path, formats=_FORMATS) as image:
+        with Pillow.open(path if content is None else io.BytesIO(content), formats=_FORMATS) as image:
             if max(image.size) > MAX_SIDE:
                 size = f"{image.width}x{image.height}"
                 raise DataError(

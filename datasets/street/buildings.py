@@ -16,10 +16,11 @@ from recgen_bench.datasets.street.facades import (
     Style,
 )
 from recgen_bench.datasets.street.shapes import Mesh, box, join, polygon, wall
-from recgen_bench.datasets.street.textures import Material, linear
-
+from recgen_bench.datasets.street.textures import Material, linear, numbers
 
 ROOFS = ("flat", "gable", "hip", "mansard")
+TILES = ((0.45, 0.24, 0.18), (0.26, 0.27, 0.30), (0.38, 0.30, 0.25), (0.52, 0.32, 0.22))
+"""Display colours of roof tiles and slates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Plot:
 
 def build(plot: Plot, style: Style) -> Mesh:
     """Return the building in its own axes: x along the street, y from the facade into the plot, z up."""
-    rng = np.random.default_rng(plot.seed)
+    rng = numbers(plot.seed)
     length, depth = plot.length, plot.depth
     ground = SHOP_HEIGHT if plot.shop >= 0 else HOME_HEIGHT
     top = ground + plot.floors * style.storey
@@ -141,65 +142,46 @@ def _balconies(plot: Plot, style: Style, ground: float, rng: np.random.Generator
 
 def _roof(plot: Plot, top: float, bare: NDArray, rng: np.random.Generator) -> list[Mesh]:
     length, depth = plot.length, plot.depth
-    tone = linear(
-        np.array(
-            [[0.45, 0.24, 0.18], [0.26, 0.27, 0.30], [0.38, 0.30, 0.25], [0.52, 0.32, 0.22]][rng.integers(4)]
-        )
-    )
-    parts = []
     if plot.roof == "flat":
-        parts.append(box((0, 0, top), (length, 0.3, top + rng.uniform(0.3, 0.9)), Material.WALL, bare))
-        parts.append(
-            polygon([(0, 0, top), (length, 0, top), (length, depth, top), (0, depth, top)], Material.ASPHALT)
-        )
+        parts = [box((0, 0, top), (length, 0.3, top + rng.uniform(0.3, 0.9)), Material.WALL, bare)]
+        parts.append(box((0, 0.3, top - 0.1), (length, depth, top), Material.WALL, (0.3, 0.3, 0.3)))
         for _ in range(rng.integers(3)):
             x, y = rng.uniform(1, max(length - 3, 1.5)), rng.uniform(1.5, 4)
             parts.append(box((x, y, top), (x + 1.8, y + 1.8, top + 1.5), Material.PAINT, (0.3, 0.31, 0.32)))
         return parts
-    rise = rng.uniform(0.32, 0.5) * depth / 2 if plot.roof != "mansard" else 2.4
+    tone = linear(np.array(TILES[rng.integers(len(TILES))]))
+    mansard = plot.roof == "mansard"
+    rise = 2.4 if mansard else rng.uniform(0.32, 0.5) * depth / 2
     inset = {"gable": 0.0, "hip": min(depth / 2, length / 3), "mansard": 1.1}[plot.roof]
-    ridge = depth / 2 if plot.roof != "mansard" else 1.1
-    back = depth - ridge
     eave, peak = top + 0.05, top + rise
-    slopes = [
-        [(-0.1, -0.4, eave), (length + 0.1, -0.4, eave), (length - inset, ridge, peak), (inset, ridge, peak)],
-        [(length, depth, eave), (0, depth, eave), (inset, back, peak), (length - inset, back, peak)],
-    ]
-    parts += [polygon(slope, Material.ROOF, tone) for slope in slopes]
-    blind = (Material.ROOF, tone) if inset else (Material.WALL, bare)
-    for x, edge in ((0.0, inset), (length, length - inset)):
-        parts.append(
-            polygon(
-                [(x, 0, eave), (x, depth, eave), (edge, back, peak), (edge, ridge, peak)][
-                    : 4 if back > ridge + 0.1 else 3
-                ],
-                *blind,
-            )
-        )
-    if plot.roof == "mansard":
-        parts.append(
-            polygon(
-                [
-                    (inset, ridge, peak),
-                    (length - inset, ridge, peak),
-                    (length - inset, back, peak),
-                    (inset, back, peak),
-                ],
-                Material.ROOF,
-                tone * 0.8,
-            )
-        )
+    parts = _slopes(plot, (eave, peak), inset, (tone, bare))
     parts += _dormers(plot, (eave, peak), tone, rng) if rng.random() < 0.6 else []
+    ridge = 1.1 if mansard else depth / 2
     for _ in range(1 + rng.integers(2)):
-        x = rng.uniform(0.5, length - 1.5)
-        parts.append(
-            box(
-                (x, ridge, peak - 1.2),
-                (x + 0.9, ridge + 0.6, peak + rng.uniform(0.5, 1.2)),
-                Material.BRICK,
-                (0.32, 0.16, 0.11),
-            )
-        )
+        x, high = rng.uniform(0.5, length - 1.5), peak + rng.uniform(0.5, 1.2)
+        brick = (0.32, 0.16, 0.11)
+        parts.append(box((x, ridge, peak - 1.2), (x + 0.9, ridge + 0.6, high), Material.BRICK, brick))
+    return parts
+
+
+def _slopes(
+    plot: Plot, heights: tuple[float, float], inset: float, colours: tuple[NDArray, NDArray]
+) -> list[Mesh]:
+    """Return the faces of a pitched roof whose ridge, or flat top, begins `inset` metres from the flanks."""
+    length, depth, (eave, peak), (tone, bare) = plot.length, plot.depth, heights, colours
+    near = 1.1 if plot.roof == "mansard" else depth / 2
+    far = depth - near
+    end = length - inset
+    front = [(-0.1, -0.4, eave), (length + 0.1, -0.4, eave), (end, near, peak), (inset, near, peak)]
+    back = [(length, depth, eave), (0, depth, eave), (inset, far, peak), (end, far, peak)]
+    parts = [polygon(slope, Material.ROOF, tone) for slope in (front, back)]
+    for x, edge in ((0.0, inset), (length, end)):
+        flank = [(x, 0, eave), (x, depth, eave), (edge, far, peak), (edge, near, peak)]
+        face = flank if far > near else flank[:3]
+        parts.append(polygon(face, *((Material.ROOF, tone) if inset else (Material.WALL, bare))))
+    if far > near:
+        lid = [(inset, near, peak), (end, near, peak), (end, far, peak), (inset, far, peak)]
+        parts.append(polygon(lid, Material.ROOF, tone * 0.8))
     return parts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +15,13 @@ from recgen_bench.datasets.street.layout import Layout, draw_layout
 from recgen_bench.datasets.street.road import END
 from recgen_bench.datasets.street.scenery import KERB_HEIGHT
 from recgen_bench.datasets.street.traffic import FRAMES, Track
-from recgen_bench.harness.dataset import Request, Resolution
+from recgen_bench.harness.dataset import Request
 from recgen_bench.harness.errors import DataError, did_you_mean
+from recgen_bench.harness.protocol import Resolution
 from recgen_bench.harness.scene import Actor, Camera, Capture, Depth, Image, Lane, Points, View, World
+
+if TYPE_CHECKING:
+    from recgen_bench.datasets.street.world import World as StreetWorld
 
 SEED = re.compile(r"0|[1-9][0-9]{0,79}")
 LARGEST = 8192
@@ -36,7 +41,7 @@ class Street:
         """Return one world; `source` is not used, and pixels are rendered when a view is read.
 
         Raises:
-            DataError: The scene is no non-negative integer, or a camera, a size or a time step does not exist.
+            DataError: The scene is no non-negative integer, or there is no such camera, size or time step.
         """
         seed = _seed(request.scene)
         sensors = _sensors(request.cameras)
@@ -91,7 +96,7 @@ class StreetOracle:
         return store.kept_depth(path, lambda: _world(self.seed).depth(camera))
 
 
-def _world(seed: int):  # type: ignore[no-untyped-def]  # noqa: ANN202  # Its class is imported only when needed.
+def _world(seed: int) -> StreetWorld:
     from recgen_bench.datasets.street.world import build_world
 
     return build_world(seed)

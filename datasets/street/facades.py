@@ -1,4 +1,4 @@
-"""Facade textures: walls with windows, doors and shop fronts, drawn once per style and tiled over buildings."""
+"""Facade textures: walls with windows, doors and shop fronts, drawn once per style and tiled."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def draw_styles(rng: np.random.Generator) -> list[Style]:
 
 
 def facade_textures(rng: np.random.Generator, styles: list[Style]) -> tuple[list[Single], list[tuple]]:
-    """Return the (SIZE, SIZE, 3) pictures from index `FIRST` on, and the metres each covers (width, height)."""
+    """Return the (SIZE, SIZE, 3) pictures from index `FIRST` on, and the metres (width, height) of each."""
     pictures, tiles = [], []
     for style in styles:
         tiles.append((2 * style.bay, 2 * style.storey))
@@ -137,7 +137,7 @@ def _glass(canvas: _Canvas, rng: np.random.Generator, at: tuple[float, float, fl
     """Draw a pane: dark below, a reflection of the sky above, sometimes a curtain or a lamp behind."""
     x, y, w, h = at
     # The wall tint multiplies the whole picture later, so panes are kept neutral.
-    low, high = np.array([0.05, 0.06, 0.07]), np.array([0.15, 0.19, 0.24]) * rng.uniform(0.6, 1.3)
+    low, high = np.array([0.065, 0.075, 0.085]), np.array([0.17, 0.21, 0.26]) * rng.uniform(0.6, 1.3)
     for step in range(6):
         canvas.fill((x, y + h * step / 6, w, h / 6), low + (high - low) * (step / 5) ** 1.5)
     chance = rng.random()
@@ -199,7 +199,7 @@ def _goods(canvas: _Canvas, rng: np.random.Generator, span: tuple[float, float])
 
 
 def _home(canvas: _Canvas, rng: np.random.Generator) -> None:
-    width, height = canvas.tile
+    width = canvas.tile[0]
     frame = linear(rng.choice([0.88, 0.8, 0.35])) * np.array([1.0, 0.98, 0.94])
     canvas.fill((0, 0, width, 0.45), (0.25, 0.24, 0.23), 0.55)
     door = rng.uniform(0.5, width - 1.6)

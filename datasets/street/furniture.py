@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from recgen_bench.datasets.street.shapes import Mesh, box, disc, join, polygon, tube
 from recgen_bench.datasets.street.textures import Material, linear
@@ -28,55 +28,33 @@ def lamp(rng: np.random.Generator) -> Mesh:
 
 
 def sign(rng: np.random.Generator) -> Mesh:
-    """Return a traffic sign that faces -x."""
-    height = rng.uniform(2.2, 2.6)
-    parts = [tube([(0, 0, 0), (0, 0, height + 0.3)], 0.04, P, (0.3, 0.3, 0.31), 6)]
+    """Return a traffic sign that faces -x: a prohibition, an order, a warning or a direction."""
+    z = rng.uniform(2.2, 2.6)
+    post = tube([(0, 0, 0), (0, 0, z + 0.3)], 0.04, P, (0.3, 0.3, 0.31), 6)
     kind = rng.integers(4)
-    face = (-0.05, 0.0, height)
+    red, white = (0.5, 0.02, 0.02), (0.8, 0.8, 0.8)
     if kind == 0:
-        parts += [
-            disc(face, (1, 0, 0), 0.36, P, (0.5, 0.02, 0.02)),
-            disc((-0.06, 0, height), (1, 0, 0), 0.26, P, (0.8, 0.8, 0.8)),
-        ]
-        parts.append(
-            polygon(
-                [
-                    (-0.07, -0.12, height - 0.1),
-                    (-0.07, 0.12, height - 0.1),
-                    (-0.07, 0.12, height + 0.1),
-                    (-0.07, -0.12, height + 0.1),
-                ],
-                P,
-                (0.03, 0.03, 0.03),
-            )
-        )
-    elif kind == 1:
-        parts += [
-            disc(face, (1, 0, 0), 0.36, P, (0.02, 0.1, 0.45)),
-            polygon(
-                [
-                    (-0.06, -0.05, height - 0.2),
-                    (-0.06, 0.05, height - 0.2),
-                    (-0.06, 0.05, height + 0.22),
-                    (-0.06, -0.05, height + 0.22),
-                ],
-                P,
-                (0.8, 0.8, 0.8),
-            ),
-        ]
-    elif kind == 2:
-        for x, scale, colour in ((-0.05, 1.0, (0.5, 0.02, 0.02)), (-0.06, 0.66, (0.82, 0.82, 0.8))):
-            ring = [
-                (x, -0.42 * scale, height - 0.24 * scale),
-                (x, 0.42 * scale, height - 0.24 * scale),
-                (x, 0, height + 0.48 * scale),
-            ]
-            parts.append(polygon(ring, P, colour))
-    else:
-        blue = linear(np.array([[0.1, 0.25, 0.6], [0.05, 0.4, 0.25]][rng.integers(2)]))
-        parts.append(box((-0.05, -0.4, height - 0.3), (-0.02, 0.4, height + 0.3), P, blue))
-        parts.append(box((-0.07, -0.28, height - 0.05), (-0.05, 0.28, height + 0.06), P, (0.8, 0.8, 0.8)))
-    return join(parts)
+        rim = disc((-0.05, 0, z), (1, 0, 0), 0.36, P, red)
+        face = disc((-0.06, 0, z), (1, 0, 0), 0.26, P, white)
+        return join([post, rim, face, _facing(-0.07, (0, z), (0.24, 0.2), (0.03, 0.03, 0.03))])
+    if kind == 1:
+        face = disc((-0.05, 0, z), (1, 0, 0), 0.36, P, (0.02, 0.1, 0.45))
+        return join([post, face, _facing(-0.06, (0, z), (0.1, 0.42), white)])
+    if kind == 2:
+        layers = [post]
+        for x, scale, colour in ((-0.05, 1.0, red), (-0.06, 0.66, white)):
+            low, high, half = z - 0.24 * scale, z + 0.48 * scale, 0.42 * scale
+            layers.append(polygon([(x, -half, low), (x, half, low), (x, 0, high)], P, colour))
+        return join(layers)
+    board = linear(np.array([(0.1, 0.25, 0.6), (0.05, 0.4, 0.25)])[rng.integers(2)])
+    panel = box((-0.05, -0.4, z - 0.3), (-0.02, 0.4, z + 0.3), P, board)
+    return join([post, panel, _facing(-0.06, (0, z), (0.56, 0.11), white)])
+
+
+def _facing(x: float, at: tuple[float, float], size: tuple[float, float], colour: ArrayLike) -> Mesh:
+    """Return an upright rectangle across x, centred at y, z."""
+    (y, z), (w, h) = at, (size[0] / 2, size[1] / 2)
+    return polygon([(x, y - w, z - h), (x, y + w, z - h), (x, y + w, z + h), (x, y - w, z + h)], P, colour)
 
 
 def signal(rng: np.random.Generator) -> Mesh:
@@ -137,17 +115,11 @@ def shelter(rng: np.random.Generator) -> Mesh:
 
 
 def _poster(x: float, colour: NDArray, rng: np.random.Generator) -> Mesh:
-    parts = [polygon([(x, -0.52, 0.4), (x, 0.42, 0.4), (x, 0.42, 2.1), (x, -0.52, 2.1)], P, colour)]
-    outward = np.sign(x - 1.95) * 0.01
+    parts = [_facing(x, (-0.05, 1.25), (0.94, 1.7), colour)]
+    above = x + float(np.sign(x - 1.95)) * 0.01
     for _ in range(3):
-        y, z = rng.uniform(-0.45, 0.0), rng.uniform(0.5, 1.6)
-        ring = [
-            (x + outward, y, z),
-            (x + outward, y + 0.4, z),
-            (x + outward, y + 0.4, z + 0.35),
-            (x + outward, y, z + 0.35),
-        ]
-        parts.append(polygon(ring, P, linear(rng.uniform(0.2, 0.9, 3))))
+        at = float(rng.uniform(-0.25, 0.2)), float(rng.uniform(0.7, 1.8))
+        parts.append(_facing(above, at, (0.4, 0.35), linear(rng.uniform(0.2, 0.9, 3))))
     return join(parts)
 
 

@@ -17,6 +17,9 @@ FIRST_PLOT, LAST_PLOT = -45.0, 225.0
 """Buildings stand between these s."""
 
 
+FURNITURE = ("sign", "bin", "bench", "cabinet", "bollard", "shelter")
+
+
 @dataclass(frozen=True, slots=True)
 class Prop:
     """A piece of furniture or a plant at street coordinates; `turn` is its heading against the road's."""
@@ -74,7 +77,7 @@ class Layout:
 
     @property
     def drivable(self) -> tuple[float, float]:
-        """Return the largest shifts (right, left) in metres that keep the vehicle on clear road, at most 7."""
+        """Return the largest shifts (right, left) in metres that keep the car on clear road, at most 7."""
         room = 0.8 + self.drive.sway
         right, left = -self.road.clear[0] - room, self.road.clear[1] - room
         return float(min(np.floor(right * 10) / 10, 7.0)), float(min(np.floor(left * 10) / 10, 7.0))
@@ -152,66 +155,53 @@ def _plot(rng: np.random.Generator, span: tuple[float, float], verge: Verge, kin
     return Plot(*span, front, depth, verge.side, int(floors), style, shop, roof, int(rng.integers(1 << 31)))
 
 
+class _Kerb:
+    """The strip between kerb and walkers, where things stand without overlapping."""
+
+    def __init__(self, rng: np.random.Generator, verge: Verge, crossing: float | None) -> None:
+        self.props: list[Prop] = []
+        self._rng = rng
+        self._verge = verge
+        self._taken = [(begin - 1.5, end + 1.5) for begin, end in verge.gaps]
+        if crossing is not None:
+            self._taken.append((crossing - 1.5, crossing + 4.7))
+
+    def put(self, kind: str, s: float, turn: float, size: float = 1.0) -> None:
+        """Place something unless its room is taken; its distance from the kerb goes by its kind."""
+        name = kind.partition("/")[0]
+        off = {"tree": 0.95, "shelter": 1.5, "bollard": 0.35}.get(name, 0.55)
+        room = {"tree": 0.9, "shelter": 2.4, "bench": 1.1, "bollard": 0.3}.get(name, 0.6)
+        if all(s + room < low or s - room > high for low, high in self._taken):
+            self._taken.append((s - room, s + room))
+            t = self._verge.side * (self._verge.kerb + off)
+            self.props.append(Prop(kind, s, t, turn, int(self._rng.integers(1 << 31)), size))
+
+
 def _along_kerb(rng: np.random.Generator, verge: Verge, road: Road) -> list[Prop]:
-    """Return trees, lamps and the rest of the furniture between kerb and walkers, without overlaps."""
-    props: list[Prop] = []
-    taken = [(begin - 1.5, end + 1.5) for begin, end in verge.gaps]
-    if road.crossing is not None:
-        taken.append((road.crossing - 1.5, road.crossing + 4.7))
-
-    def put(kind: str, s: float, off: float, room: float, turn: float = 0.0, size: float = 1.0) -> None:
-        if all(s + room < low or s - room > high for low, high in taken):
-            taken.append((s - room, s + room))
-            seed = int(rng.integers(1 << 31))
-            props.append(Prop(kind, s, verge.side * (verge.kerb + off), turn, seed, size))
-
-    inward = np.pi if verge.side > 0 else 0.0
-    if road.crossing is not None and rng.random() < 0.7:
-        turn = 0.0 if verge.side < 0 else np.pi
-        props.append(
-            Prop(
-                "signal",
-                road.crossing + (-0.4 if not turn else 3.6),
-                verge.side * (verge.kerb + 0.5),
-                turn,
-                int(rng.integers(9)),
-            )
-        )
+    """Return signals, lamps, trees and the rest of the furniture at one kerb."""
+    kerb = _Kerb(rng, verge, road.crossing)
+    left = verge.side > 0
+    to_road, to_traffic = (np.pi, np.pi) if left else (0.0, 0.0)
     for s in np.arange(-30 + rng.uniform(0, 20), LAST_PLOT, rng.uniform(24, 34)):
-        put("lamp", float(s), 0.5, 0.6, inward)
+        kerb.put("lamp", float(s), to_road)
     if rng.random() < 0.75:
+        # Broad-leaved trees are the usual ones along streets.
         kinds = rng.permutation([0, 0, 1, 2, 3, 3])[: rng.integers(1, 3)]
-        step = rng.uniform(8, 15)
-        for s in np.arange(-30 + rng.uniform(0, 8), LAST_PLOT, step):
+        for s in np.arange(-30 + rng.uniform(0, 8), LAST_PLOT, rng.uniform(8, 15)):
             if rng.random() < 0.85:
-                kind = KINDS[kinds[rng.integers(len(kinds))]]
-                put(
-                    f"tree/{kind}",
-                    float(s + rng.uniform(-1, 1)),
-                    0.95,
-                    0.9,
-                    rng.uniform(0, 6),
-                    rng.uniform(0.9, 1.2),
-                )
+                kind, at = KINDS[rng.choice(kinds)], float(s + rng.uniform(-1, 1))
+                kerb.put(f"tree/{kind}", at, float(rng.uniform(0, 6)), float(rng.uniform(0.9, 1.2)))
     for s in np.sort(rng.uniform(-10, 150, 26)):
-        kind = ("sign", "bin", "bin", "bench", "cabinet", "bollard", "shelter")[
-            rng.choice(7, p=[0.3, 0.13, 0.13, 0.12, 0.08, 0.19, 0.05])
-        ]
-        if kind == "shelter" and verge.walk < 3.2:
-            continue
+        kind = FURNITURE[rng.choice(len(FURNITURE), p=[0.3, 0.26, 0.12, 0.08, 0.19, 0.05])]
         if kind == "bollard":
             for step in range(5):
-                put(kind, float(s) + 1.5 * step, 0.35, 0.3)
-            continue
-        facing = (0.0 if verge.side < 0 else np.pi) if kind == "sign" else inward + np.pi
-        put(
-            kind,
-            float(s),
-            {"shelter": 1.5}.get(kind, 0.55),
-            {"shelter": 2.4, "bench": 1.1}.get(kind, 0.6),
-            facing,
-        )
-    return props
+                kerb.put(kind, float(s) + 1.5 * step, 0.0)
+        elif kind != "shelter" or verge.walk > 3.2:
+            kerb.put(kind, float(s), to_traffic if kind == "sign" else to_road + np.pi)
+    if road.crossing is not None and rng.random() < 0.7:
+        s, t = road.crossing + (3.6 if left else -0.4), verge.side * (verge.kerb + 0.5)
+        kerb.props.append(Prop("signal", s, t, to_traffic, int(rng.integers(9))))
+    return kerb.props
 
 
 def _in_gardens(rng: np.random.Generator, verge: Verge, plots: list[Plot]) -> list[Prop]:

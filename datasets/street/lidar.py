@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from recgen_bench.datasets.street.cameras import FOCAL, ego_pose
 from recgen_bench.datasets.street.light import encode
 from recgen_bench.datasets.street.textures import stream
-from recgen_bench.datasets.street.traffic import FRAMES
 from recgen_bench.datasets.street.tracing import STATIC
+from recgen_bench.datasets.street.traffic import FRAMES
 from recgen_bench.datasets.street.world import World
 from recgen_bench.harness.scene import Points, invert_rigid
 

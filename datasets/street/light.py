@@ -68,7 +68,7 @@ def draw_light(seed: int) -> Light:
         (0.42 * fill * np.array([1.0, 0.96, 0.9]) + 0.1 * strength).astype(np.float32),
         (zenith * tone).astype(np.float32),
         (horizon * tone).astype(np.float32),
-        float(rng.uniform(700, 1400) / (1 + weather)),
+        float(rng.uniform(450, 900) / (1 + 0.6 * weather)),
         float(cover),
     )
 
@@ -90,7 +90,7 @@ class Sky:
         colour = light.zenith + (light.horizon - light.zenith) * blend
         facing = np.maximum(np.einsum("ni,i->n", directions, light.sun), 0)[:, None]
         colour = colour + (facing**24 * 0.12 + facing**4 * 0.05) * light.sunlight
-        plane = directions[:, :2] / (up + 0.16)
+        plane = (directions[:, :2] / (up + 0.16)).astype(np.float32)
         layer = np.zeros(len(plane), np.int32)
         footprint = np.full(len(plane), 0.02, np.float32)
         field = self._clouds.sample(layer, plane, footprint)

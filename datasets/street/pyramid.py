@@ -20,7 +20,7 @@ class Pyramid:
     """
 
     def __init__(self, images: Sequence[Single], tile: NDArray, levels: int) -> None:
-        stack = np.stack(images).astype(np.float32)
+        stack: NDArray = np.stack(images).astype(np.float32)
         self.channels = stack.shape[3]
         self.shape = stack.shape[1:3]
         self.tile = np.asarray(tile, np.float32)

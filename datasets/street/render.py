@@ -17,8 +17,8 @@ from recgen_bench.harness.scene import Camera
 
 Single = NDArray[np.float32]
 
-WHITE_PAINT = np.array([0.62, 0.62, 0.58], np.float32)
-YELLOW_PAINT = np.array([0.62, 0.40, 0.07], np.float32)
+WHITE_PAINT = np.array([0.54, 0.54, 0.51], np.float32)
+YELLOW_PAINT = np.array([0.54, 0.36, 0.08], np.float32)
 FLAT = (Material.ASPHALT, Material.PAVING, Material.GRASS)
 """Materials whose uv are street coordinates, so that the ground map and the paint apply."""
 REFINE = 0.08

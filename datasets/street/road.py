@@ -7,9 +7,10 @@ ego lane below the vehicle's first position.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from recgen_bench.datasets.street.shapes import stand
 from recgen_bench.datasets.street.textures import stream
@@ -31,13 +32,14 @@ class Centreline:
     places: NDArray[np.float64]
     headings: NDArray[np.float64]
 
-    def at(self, s: NDArray | float, t: NDArray | float) -> tuple[NDArray, NDArray, NDArray]:
+    def at(self, s: ArrayLike, t: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
         """Return world x, y and the heading at street coordinates."""
+        s, t = np.asarray(s, np.float64), np.asarray(t, np.float64)
         knots = BEGIN + STEP * np.arange(len(self.headings))
-        heading = np.interp(s, knots, self.headings)
+        heading = np.asarray(np.interp(s, knots, self.headings))
         x = np.interp(s, knots, self.places[:, 0]) - np.sin(heading) * t
         y = np.interp(s, knots, self.places[:, 1]) + np.cos(heading) * t
-        return x, y, heading
+        return np.asarray(x), np.asarray(y), heading
 
     def bend(self, corners: NDArray) -> NDArray[np.float32]:
         """Return (..., 3) street positions (s, t, z) in the world."""
@@ -136,7 +138,7 @@ def draw_centreline(seed: int) -> Centreline:
 
 
 def draw_road(seed: int) -> Road:
-    """Return the cross-section of one world: four kinds, all with room for shifts of 3 m and, on one side, 6 m."""
+    """Return the cross-section of one world: four kinds, each with room for shifts to both sides."""
     rng = stream(seed, "road")
     w = float(rng.uniform(3.1, 3.5))
     half, narrow, shoulder = w / 2, float(rng.uniform(2.4, 2.7)), float(rng.uniform(2.5, 2.8))
@@ -177,7 +179,7 @@ def _paint(rng: np.random.Generator, bands: list[Band], crossing: float | None) 
     marks = [Stripe(bands[0].low + edge, width, kind="solid white")] if bands[0].use != "bay" else []
     marks += [Stripe(bands[-1].high - edge, width, kind="solid white")] if bands[-1].use != "bay" else []
     phase = float(rng.uniform(0, dash + gap))
-    for right, left in zip(bands[:-1], bands[1:], strict=True):
+    for right, left in pairwise(bands):
         t, uses = right.high, {right.use, left.use}
         if "median" in uses:
             marks.append(Stripe(t + (edge if left.use != "median" else -edge), width, kind="solid white"))

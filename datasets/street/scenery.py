@@ -14,7 +14,7 @@ from recgen_bench.datasets.street.facades import Style
 from recgen_bench.datasets.street.layout import LAST_PLOT, Layout, Prop, Verge
 from recgen_bench.datasets.street.road import BEGIN, END, Centreline
 from recgen_bench.datasets.street.shapes import Mesh, join, sheet
-from recgen_bench.datasets.street.textures import Material, linear, noise, stream
+from recgen_bench.datasets.street.textures import Material, linear, noise, numbers, stream
 from recgen_bench.datasets.street.traffic import Track
 
 KERB_HEIGHT = 0.13
@@ -48,7 +48,7 @@ def build_actor(track: Track) -> Mesh:
 
 
 def _make(prop: Prop) -> Mesh:
-    rng = np.random.default_rng(prop.seed)
+    rng = numbers(prop.seed)
     if prop.kind == "hedge":
         return plants.hedge(prop.size, 0.55, float(rng.uniform(0.8, 1.4)), rng)
     if prop.kind.startswith("tree/"):
@@ -60,8 +60,8 @@ def _make(prop: Prop) -> Mesh:
 
 @cache
 def _grown(kind: str, variety: int) -> Mesh:
-    """Return one of the trees that all worlds share; worlds differ in where, how large and what hue they are."""
-    return plants.tree(kind, np.random.default_rng([variety, len(kind)]))
+    """Return one of the trees that all worlds share, each in its own place, size and hue."""
+    return plants.tree(kind, numbers(97 * variety + len(kind)))
 
 
 def _level(layout: Layout, t: float) -> float:
@@ -193,8 +193,8 @@ def ground_map(layout: Layout) -> NDArray[np.float32]:
             wear[_rows(band.middle - 0.3, band.middle + 0.3)] *= 0.93
     for t, inward in ((layout.road.right, 1), (layout.road.left, -1)):
         wear[_rows(*sorted((t, t + inward * 0.35)))] *= 0.86
-    wear = cv2.GaussianBlur(wear, (0, 0), 0.8)
-    return np.stack([wear, _ambient(layout)], -1)
+    soft = cv2.GaussianBlur(wear, (0, 0), 0.8)
+    return np.stack([soft, _ambient(layout)], -1).astype(np.float32)
 
 
 def _rows(low: float, high: float) -> slice:

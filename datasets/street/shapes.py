@@ -147,7 +147,7 @@ def box(low: ArrayLike, high: ArrayLike, material: int, tint: ArrayLike = WHITE)
     return soup(local + bounds[0], uv, _BOX_NORMALS[:, None].repeat(3, 1), material, tint)
 
 
-_QUADS = [  # Corners of each side as 0 (low) or 1 (high) of x, y, z; then the axes of u and v; then the normal.
+_QUADS = [  # Corners of each side, 0 low and 1 high along x, y, z; the axes of u and v; the normal.
     ([(0, 0, 0), (1, 0, 0), (1, 0, 1), (0, 0, 1)], (0, 2), (0, -1, 0)),
     ([(0, 1, 0), (1, 1, 0), (1, 1, 1), (0, 1, 1)], (0, 2), (0, 1, 0)),
     ([(0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1)], (1, 2), (-1, 0, 0)),

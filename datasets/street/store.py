@@ -38,9 +38,9 @@ def kept_image(path: Path, render: Callable[[], Image]) -> Image:
 
     payload = _read(path)
     if payload is not None:
-        return np.ascontiguousarray(
-            cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-        )
+        pixels = cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR)
+        if pixels is not None:
+            return np.ascontiguousarray(pixels[..., ::-1], np.uint8)
     image = render()
     _, png = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
     _write(path, png.tobytes())

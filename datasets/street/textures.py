@@ -54,6 +54,11 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
 
 
+def numbers(seed: int) -> np.random.Generator:
+    """Return the random numbers of one small thing, whose seed the layout drew."""
+    return np.random.Generator(np.random.PCG64(seed))
+
+
 def linear(colour: ArrayLike) -> Single:
     """Return linear light from display values in 0..1."""
     return np.power(np.asarray(colour, np.float32), 2.2)
@@ -86,7 +91,7 @@ def base_textures(rng: np.random.Generator) -> list[Single]:
     """Return the (SIZE, SIZE, 3) linear RGB texture of every `Material`, in order."""
     tone = rng.uniform(0.75, 1.3)
     warm = np.array([1.0 + rng.uniform(-0.02, 0.05), 1.0, 1.0 - rng.uniform(-0.03, 0.04)])
-    asphalt = grey(rng, 0.115 * tone * warm, (0.09, 1.0, 2, 40), (0.10, 0.2, 24, 80), (0.06, 1.6, 1, 8))
+    asphalt = grey(rng, 0.115 * tone * warm, (0.07, 1.0, 2, 40), (0.055, 0.2, 24, 80), (0.06, 1.6, 1, 8))
     leaves = _leaves(rng)
     plain = np.ones((SIZE, SIZE, 3), np.float32)
     return [
@@ -108,7 +113,7 @@ def base_textures(rng: np.random.Generator) -> list[Single]:
 def _leaves(rng: np.random.Generator) -> Single:
     clumps = noise(rng, 0.6, 4, 30)
     twigs = noise(rng, 0.2, 14, 60)
-    light = np.clip(0.62 + 0.26 * clumps + 0.14 * twigs, 0.12, 1.4)[..., None]
+    light = np.clip(0.62 + 0.2 * clumps + 0.1 * twigs, 0.15, 1.3)[..., None]
     hue = np.clip(0.5 + 0.3 * noise(rng, 1.0, 2, 20), 0, 1)[..., None]
     return (light * (hue * linear((0.42, 0.52, 0.2)) + (1 - hue) * linear((0.3, 0.46, 0.18)))).astype(
         np.float32
@@ -132,7 +137,7 @@ def bond(rng: np.random.Generator, columns: int, rows: int) -> Single:
 
 
 def _masonry(rng: np.random.Generator, base: ArrayLike, joint: float, spread: float, cells: tuple) -> Single:
-    """Return courses of stones: `joint` is the brightness of the joints, `spread` the variety of the stones."""
+    """Return courses of stones: `joint` is the brightness of joints, `spread` the variety of stones."""
     index, to_x, to_y = cells
     tones = 1 + spread * rng.standard_normal(index.max() + 1)
     edge = np.clip(np.minimum(to_x, to_y) - 0.3, 0, 1)

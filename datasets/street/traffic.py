@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class Track:
         t: Metres.
         speed: m/s along s, negative towards the ego, 0 when parked.
         turn: Heading against the road's, radians.
+        ground: Height of what it stands on, metres.
     """
 
     name: str
@@ -86,7 +87,7 @@ def draw_parked(
 ) -> tuple[Track, ...]:
     """Return the cars in the bays, clear of the crossing and of the side streets in `gaps` (by side)."""
     rng = stream(seed, "parked")
-    tracks = []
+    tracks: list[Track] = []
     for band in road.bands:
         if band.use != "bay":
             continue
@@ -131,18 +132,12 @@ def draw_traffic(
         track = _vehicle(rng, lane, drive, f"vehicle{len(tracks)}")
         if _fits(track, tracks, road, drive):
             tracks.append(track)
-    cycle = [band for band in road.bands if band.use == "cycle"]
-    for _ in range(20):
-        if not cycle or len(tracks) > wanted or len(tracks) == 5:
-            break
-        band = cycle[rng.integers(len(cycle))]
-        speed, s = float(rng.uniform(4.5, 6.0)), float(rng.uniform(22, 50))
-        way = band.way
-        track = Track("cyclist0", "cyclist", "cyclist", int(rng.integers(len(COLOURS))), int(rng.integers(1 << 31)),
-                      s if way > 0 else s + 50, band.middle, way * speed, 0.0 if way > 0 else np.pi)  # fmt: skip
-        if _fits(track, tracks, road, drive):
-            tracks.append(track)
-            break
+    for band in [band for band in road.bands if band.use == "cycle"]:
+        for _ in range(6):
+            rider = _cyclist(rng, band)
+            if len(tracks) < 5 and rng.random() < 0.5 and _fits(rider, tracks, road, drive):
+                tracks.append(replace(rider, name=f"cyclist{len(tracks)}"))
+                break
     while len(tracks) < 5 and rng.random() < 0.55:
         tracks.append(_walker(rng, walks, len(tracks)))
     return tuple(tracks)
@@ -165,14 +160,24 @@ def _vehicle(rng: np.random.Generator, lane: Band, drive: Drive, name: str) -> T
     return Track(name, "vehicle", kind, colour, seed, s, t, -speed, float(np.pi))
 
 
+def _cyclist(rng: np.random.Generator, lane: Band) -> Track:
+    colour, seed = int(rng.integers(len(COLOURS))), int(rng.integers(1 << 31))
+    speed = float(rng.uniform(4.5, 6.0))
+    s = float(rng.uniform(22, 45) if lane.way > 0 else rng.uniform(68, 95))
+    turn = 0.0 if lane.way > 0 else float(np.pi)
+    return Track("", "cyclist", "cyclist", colour, seed, s, lane.middle, lane.way * speed, turn)
+
+
 def _walker(rng: np.random.Generator, walks: Mapping[int, tuple[float, float]], index: int) -> Track:
-    side = int(rng.choice([-1, 1]))
+    """Return somebody who walks beyond the furniture of one pavement."""
+    side, way = int(rng.choice([-1, 1])), int(rng.choice([-1, 1]))
     kerb, walk = walks[side]
-    way = int(rng.choice([-1, 1]))
     t = side * (kerb + walk * float(rng.uniform(0.58, 0.78)))
     s, speed = float(rng.uniform(8, 45)), float(rng.uniform(1.15, 1.7))
-    return Track(f"pedestrian{index}", "pedestrian", "pedestrian", int(rng.integers(len(COLOURS))),
-                 int(rng.integers(1 << 31)), s, float(t), way * speed, 0.0 if way > 0 else float(np.pi), 0.13)  # fmt: skip
+    colour, seed = int(rng.integers(len(COLOURS))), int(rng.integers(1 << 31))
+    turn, raised = 0.0 if way > 0 else float(np.pi), 0.13
+    name, kind = f"pedestrian{index}", "pedestrian"
+    return Track(name, kind, kind, colour, seed, s, float(t), way * speed, turn, raised)
 
 
 def _fits(track: Track, others: list[Track], road: Road, drive: Drive) -> bool:

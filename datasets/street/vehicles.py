@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recgen_bench.datasets.street.shapes import Mesh, box, disc, join, polygon, sheet, tube
-from recgen_bench.datasets.street.textures import Material, linear
+from recgen_bench.datasets.street.textures import Material, linear, numbers
 
 COLOURS = ((0.92, 0.92, 0.92), (0.75, 0.76, 0.78), (0.42, 0.44, 0.46), (0.13, 0.13, 0.14), (0.16, 0.24, 0.42),
            (0.55, 0.12, 0.12), (0.72, 0.14, 0.10), (0.20, 0.32, 0.26), (0.62, 0.56, 0.46), (0.30, 0.46, 0.62),
@@ -19,7 +19,7 @@ COLOURS = ((0.92, 0.92, 0.92), (0.75, 0.76, 0.78), (0.42, 0.44, 0.46), (0.13, 0.
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The silhouette of a car, lengths as shares of the whole length from the rear, heights of the whole height.
+    """The silhouette of a car: places as shares of its length from the rear, heights as shares of its height.
 
     Attributes:
         size: Length, width and height in metres.
@@ -244,7 +244,7 @@ def _truck(paint: NDArray) -> Mesh:
 
 def _person(paint: NDArray, seed: int) -> Mesh:
     """Return somebody in mid-stride."""
-    rng = np.random.default_rng(seed)
+    rng = numbers(seed)
     trousers = linear(rng.uniform(0.08, 0.4)) * np.array([0.9, 0.95, 1.15])
     skin = linear(np.array([0.80, 0.62, 0.50]) * rng.uniform(0.45, 1.05))
     hair = linear(rng.uniform(0.06, 0.45)) * np.array([1.1, 0.9, 0.7])
@@ -272,56 +272,37 @@ def _person(paint: NDArray, seed: int) -> Mesh:
 
 def _cyclist(paint: NDArray, seed: int) -> Mesh:
     """Return somebody on a bicycle."""
-    rng = np.random.default_rng(seed)
-    skin = linear(np.array([0.80, 0.62, 0.50]) * rng.uniform(0.45, 1.05))
-    dark = (0.02, 0.02, 0.025)
+    skin = linear(np.array([0.80, 0.62, 0.50]) * numbers(seed).uniform(0.45, 1.05))
+    trousers, cloth = (0.04, 0.045, 0.06), Material.PLAIN
+    parts = [
+        *_bicycle(paint),
+        tube([(-0.16, 0, 0.9), (0.0, 0, 1.2), (0.16, 0, 1.44)], [0.15, 0.17, 0.12], cloth, paint),
+        tube([(0.18, 0, 1.46), (0.2, 0, 1.56), (0.22, 0, 1.66)], [0.07, 0.1, 0.1], cloth, skin),
+        tube([(0.2, 0, 1.64), (0.21, 0, 1.71), (0.21, 0, 1.78)], [0.12, 0.11, 0.04], cloth, (0.5, 0.5, 0.5)),
+    ]
+    for side in (-1, 1):
+        knee, foot = (0.18, 0.1 * side, 0.62 + 0.1 * side), (0.0, 0.1 * side, 0.22 + 0.12 * side)
+        parts.append(tube([(-0.12, 0.08 * side, 0.9), knee], [0.1, 0.07], cloth, trousers))
+        parts.append(tube([knee, foot], [0.07, 0.05], cloth, trousers))
+        arm = [(0.12, 0.2 * side, 1.36), (0.4, 0.24 * side, 1.0)]
+        parts.append(tube(arm, [0.05, 0.04], cloth, paint * 0.85))
+    return join(parts)
+
+
+def _bicycle(paint: NDArray) -> list[Mesh]:
+    dark, tread = (0.02, 0.02, 0.025), np.array([0.0, 0.025, 0.0])
     parts = []
     for x in (-0.52, 0.52):
-        angle = np.linspace(0, 2 * np.pi, 17)[:, None]
-        ring = np.array([x, 0, 0.35]) + 0.33 * (np.cos(angle) * [1, 0, 0] + np.sin(angle) * [0, 0, 1])
-        rows = np.stack([ring + [0, -0.025, 0], ring * [1, 1, 1] + [0, 0.025, 0]], 1)
-        inner = (ring - [x, 0, 0.35]) * 0.86 + [x, 0, 0.35]
-        parts += [sheet(rows, Material.PAINT, dark), sheet(np.stack([ring, inner], 1), Material.PAINT, dark)]
-    frame = [
+        angle = np.linspace(0, 2 * np.pi, 17)
+        spoke = np.stack([np.cos(angle), 0 * angle, np.sin(angle)], -1)
+        ring, inner = (np.array([x, 0, 0.35]) + radius * spoke for radius in (0.33, 0.285))
+        parts.append(sheet(np.stack([ring - tread, ring + tread], 1), Material.PAINT, dark))
+        parts.append(sheet(np.stack([ring, inner], 1), Material.PAINT, dark))
+    bars = [
         [(-0.52, 0, 0.35), (-0.1, 0, 0.85)],
         [(-0.1, 0, 0.85), (0.42, 0, 0.85)],
         [(0.42, 0, 0.95), (0.52, 0, 0.35)],
     ]
-    parts += [tube(np.array(bar) + [0, 0, 1e-3], 0.025, Material.PAINT, paint * 0.6, 5) for bar in frame]
+    parts += [tube(bar, 0.025, Material.PAINT, paint * 0.6, 5) for bar in bars]
     parts.append(tube([(0.4, -0.27, 1.0), (0.4, 0.27, 1.0)], 0.02, Material.PAINT, dark, 5))
-    parts.append(
-        tube([(-0.16, 0, 0.9), (0.0, 0, 1.2), (0.16, 0, 1.44)], [0.15, 0.17, 0.12], Material.PLAIN, paint)
-    )
-    parts.append(
-        tube([(0.18, 0, 1.46), (0.2, 0, 1.56), (0.22, 0, 1.66)], [0.07, 0.1, 0.1], Material.PLAIN, skin)
-    )
-    parts.append(
-        tube(
-            [(0.2, 0, 1.64), (0.21, 0, 1.71), (0.21, 0, 1.78)],
-            [0.12, 0.11, 0.04],
-            Material.PLAIN,
-            (0.5, 0.5, 0.5),
-        )
-    )
-    for side in (-1, 1):
-        knee = (0.18, 0.1 * side, 0.62 + 0.1 * side)
-        parts.append(
-            tube([(-0.12, 0.08 * side, 0.9), knee], [0.1, 0.07], Material.PLAIN, (0.04, 0.045, 0.06))
-        )
-        parts.append(
-            tube(
-                [knee, (0.0, 0.1 * side, 0.22 + 0.12 * side)],
-                [0.07, 0.05],
-                Material.PLAIN,
-                (0.04, 0.045, 0.06),
-            )
-        )
-        parts.append(
-            tube(
-                [(0.12, 0.2 * side, 1.36), (0.4, 0.24 * side, 1.0)],
-                [0.05, 0.04],
-                Material.PLAIN,
-                paint * 0.85,
-            )
-        )
-    return join(parts)
+    return parts

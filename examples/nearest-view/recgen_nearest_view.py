@@ -23,10 +23,8 @@ class NearestView(Method):
     model = Photographs
 
     def reconstruct(self, scene, run):
-        return Photographs(
-            np.stack([view.image for view in scene.train]),
-            np.stack([view.camera.c2w for view in scene.train]),
-        )
+        images = np.stack([view.image for view in scene.train])
+        return Photographs(images, np.stack([view.camera.c2w for view in scene.train]))
 
     def render(self, model, cameras, run):
         for camera in cameras:

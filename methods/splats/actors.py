@@ -1,4 +1,4 @@
-"""Rigid actors: bringing Gaussians from the axes of their boxes into the world, and back out of the background."""
+"""Rigid actors: Gaussians in the axes of a box, posed in the world at each time step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Posed:
 
     Attributes:
         gaussians: All rows of the model, actors posed.
-        present: (N,) float32, 0 for the rows of actors that were not seen at that time, None when all are there.
+        present: (N,) float32, 0 for the rows of actors that were not seen then, None when all are there.
     """
 
     gaussians: Gaussians
@@ -41,8 +41,8 @@ class Posed:
 def pose(model: SplatModel, frame: int, degree: int) -> Posed:
     """Return all Gaussians where they are at a time step.
 
-    Positions, rotations and harmonics up to `degree` are turned by the pose of the actor's box; rows of absent
-    actors stay where they are and are marked.
+    Positions, rotations and harmonics up to `degree` are turned by the pose of the actor's box; rows of
+    absent actors stay where they are and are marked.
     """
     if not model.tracks:
         return Posed(model.gaussians)
@@ -87,7 +87,7 @@ def moved(gaussians: Gaussians, matrix: NDArray[np.float64]) -> Gaussians:
 
 
 def at_frame(model: SplatModel, frame: int | None) -> Gaussians:
-    """Return what a file without actors can hold: the background, with the actors of a frame unless it is None."""
+    """Return what a file without actors can hold: the background, and the actors of a frame if given."""
     if frame is None:
         return model.background
     posed = pose(model, frame, model.gaussians.degree)

@@ -1,4 +1,4 @@
-"""Adam on one parameter, in place: the parameters of Gaussians change their number, so no optimiser object holds them."""
+"""Adam on one parameter, in place; Gaussians come and go, so no optimiser object holds their parameters."""
 
 from __future__ import annotations
 
@@ -44,5 +44,6 @@ def adam_reference(
     taken = [torch.tensor(float(step - 1), device=parameter.device)]
     fused_adam(
         [parameter], [gradient], [first], [second], [], taken,
-        fused=True, amsgrad=False, beta1=DECAY[0], beta2=DECAY[1], lr=rate, weight_decay=0.0, eps=EPS, maximize=False,
+        fused=True, amsgrad=False, beta1=DECAY[0], beta2=DECAY[1], lr=rate, eps=EPS,
+        weight_decay=0.0, maximize=False,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """Calling the CPU kernels of this room, and how many threads they and torch may use.
 
-Training keeps torch itself on one thread: some of its operations (sums, sigmoid, atan2) give other last bits on
-another number of threads, and its idle threads spin beside those of the kernels. The kernels give the same bits
-for any number and do nearly all of the work.
+Training keeps torch itself on one thread: some of its operations (sums, sigmoid, atan2) give other last bits
+on another number of threads, and its idle threads spin beside those of the kernels. The kernels give the same
+bits for any number and do nearly all of the work.
 """
 
 from __future__ import annotations

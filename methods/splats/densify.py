@@ -1,7 +1,7 @@
 """Adaptive density control: where Gaussians are added and removed during training.
 
-A strategy is a frozen dataclass of settings with three methods; what it remembers between steps is an explicit
-`Statistics`. Iterations count from 1, as in the 3DGS release.
+A strategy is a frozen dataclass of settings with three methods; what it remembers between steps is an
+explicit `Statistics`. Iterations count from 1, as in the 3DGS release.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ class Fixed:
 class CloneAndSplit:
     """Clone small and split large Gaussians with a large screen gradient, prune faint and huge ones.
 
-    Kerbl et al. 2023, section 5.2, with the choices of their release: gradients of the mean over the renderings
-    that showed the Gaussian; the size test on the screen, which the release never reaches, is left out. The
-    splits of one iteration replace their parents; clones and splits start with zero moments.
+    Kerbl et al. 2023, section 5.2, with the choices of their release: the gradient is the mean over the
+    renderings that showed the Gaussian; the size test on the screen, which the release never reaches, is left
+    out. Splits replace their parents; clones and splits start with zero moments.
 
     Attributes:
         begin: Refine after this iteration.
@@ -95,7 +95,7 @@ class CloneAndSplit:
         gradient: Threshold of the mean screen gradient, in normalised device coordinates.
         split_scale: Gaussians above this are split, below cloned, as a fraction of the extent.
         prune_opacity: Gaussians below this opacity are removed.
-        prune_scale: Gaussians above this are removed after the first opacity reset, as a fraction of the extent.
+        prune_scale: Gaussians above this fraction of the extent are removed after the first opacity reset.
         reset_every: Iterations between two opacity resets to twice `prune_opacity`; 0 means never.
         most: The population never grows beyond this; the largest gradients go first.
         extent: Size of the scene in world units.

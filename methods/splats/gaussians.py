@@ -25,7 +25,7 @@ class Gaussians:
         quats: (N, 4) rotations w, x, y, z; need not be normalised.
         scales: (N, 3) natural logarithms of the standard deviations along the rotated axes, world units.
         opacities: (N,) logits.
-        sh0: (N, 1, 3) coefficient of the constant harmonic; colour = 0.5 + SH_BAND_0 * sh0 + ..., clamped at 0.
+        sh0: (N, 1, 3) coefficient of the constant harmonic; colour = 0.5 + SH_BAND_0 sh0 + ..., at least 0.
         shN: (N, K - 1, 3) coefficients of the degrees above 0 in Inria's order, K = (degree + 1)^2.
     """
 

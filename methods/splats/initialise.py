@@ -1,4 +1,4 @@
-"""The Gaussians before training: from the scene's points, or from random training pixels where there are none."""
+"""The Gaussians before training: from the scene's points, or from random training pixels without any."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from recgen_bench.methods.splats.gaussians import BANDS, SH_BAND_0, Gaussians, c
 from recgen_bench.methods.splats.model import BACKGROUND, SplatModel
 from recgen_bench.methods.splats.recipe import Recipe
 from recgen_bench.methods.splats.sky import painted
+from recgen_bench.methods.splats.target import Target
 
 NEIGHBOURS = 3
 PIXEL_SCALE = 2.0
@@ -30,33 +31,34 @@ BASELINES = (2.0, 60.0)
 """The same as multiples of the cameras' spread, where the cameras look in parallel."""
 
 
-def initial_model(scene: Scene, recipe: Recipe, seed: int) -> SplatModel:
+def initial_model(scene: Scene, targets: Sequence[Target], recipe: Recipe, seed: int) -> SplatModel:
     """Return the model to start from: background, actors with points, and a sky outdoors.
 
     Args:
-        scene: Its points are thinned to `recipe.most_points`; those in moving actors' boxes are left out. With
-            fewer than `recipe.least_points`, random pixels of the training views are used instead.
+        scene: Its points are thinned to `recipe.most_points`; those in moving actors' boxes are left out.
+            With fewer than `recipe.least_points`, random pixels of the training views are used instead.
+        targets: The decoded training views.
         recipe: Number of points, opacity, degree of the harmonics, size of the sky.
         seed: For thinning and random pixels.
 
     Raises:
         DataError: There is no training view.
     """
-    if not scene.train:
+    if not targets:
         raise DataError("the scene has no training views", where=scene.id)
     generator = torch.Generator().manual_seed(seed % 2**32)
     points = thinned(outside(scene.points, scene.actors), recipe.most_points, generator)
     if len(points) >= recipe.least_points:
         parts = [from_points(points, recipe, extent(scene))]
     else:
-        parts = [from_pixels(scene, recipe, generator)]
+        parts = [from_pixels(targets, recipe, generator)]
     actors = modelled(scene.actors)
     parts += [from_points(actor.points, recipe, float(np.max(actor.size)) / 10) for actor in actors]
     counts = torch.tensor([len(part) for part in parts])
     owner = torch.repeat_interleave(torch.arange(BACKGROUND, len(actors), dtype=torch.int32), counts)
     sky = None
     if scene.has_sky and recipe.sky_size:
-        sky = painted(((view.camera, view.image) for view in scene.train), recipe.sky_size)
+        sky = painted(_pictures(targets), recipe.sky_size)
     tracks = tuple(track(actor) for actor in actors)
     return SplatModel(concatenate(parts), owner, torch.zeros_like(owner), tracks, sky)
 
@@ -73,32 +75,32 @@ def from_points(points: Points, recipe: Recipe, largest: float) -> Gaussians:
     return _isotropic(means, torch.from_numpy(points.rgb).float() / 255, size, recipe)
 
 
-def from_pixels(scene: Scene, recipe: Recipe, generator: torch.Generator) -> Gaussians:
-    """Return Gaussians at random pixels of the training views and log-uniform depths, coloured by the pixels."""
-    near, far = depth_bounds([view.camera for view in scene.train])
+def from_pixels(targets: Sequence[Target], recipe: Recipe, generator: torch.Generator) -> Gaussians:
+    """Return Gaussians at random training pixels and log-uniform depths, coloured by the pixels."""
+    near, far = depth_bounds([target.camera for target in targets])
     count = recipe.random_points
-    chosen = torch.randint(len(scene.train), (count,), generator=generator)
+    chosen = torch.randint(len(targets), (count,), generator=generator)
     across, down, deep = torch.rand(3, count, generator=generator, dtype=torch.float64)
     depth = near * (far / near) ** deep
     means, colours, size = torch.empty(count, 3), torch.empty(count, 3), torch.empty(count)
-    for index, view in enumerate(scene.train):
+    for index, (camera, image) in enumerate(_pictures(targets)):
         rows = torch.nonzero(chosen == index)[:, 0]
-        camera, z = view.camera, depth[rows]
+        z = depth[rows]
         x, y = (across[rows] * camera.width).long(), (down[rows] * camera.height).long()
         K, c2w = torch.from_numpy(camera.K), torch.from_numpy(camera.c2w)
         right = (x + 0.5 - K[0, 2]) / K[0, 0] * z
         local = torch.stack([right, (y + 0.5 - K[1, 2]) / K[1, 1] * z, z], dim=-1)
         means[rows] = ((local[:, None, :] * c2w[:3, :3]).sum(-1) + c2w[:3, 3]).float()
-        colours[rows] = torch.from_numpy(view.image)[y, x].float() / 255
+        colours[rows] = image[y, x].float() / 255
         size[rows] = (PIXEL_SCALE * z / K[0, 0]).float()
     return _isotropic(means, colours, size, recipe)
 
 
 def depth_bounds(cameras: Sequence[Camera]) -> tuple[float, float]:
-    """Return the nearest and farthest depth at which the scene may lie, from where the cameras stand and look.
+    """Return the nearest and farthest depth at which the scene may lie, from how the cameras look.
 
-    Cameras that look at one place (the point nearest to all optical axes lies in front of most of them, and not
-    much farther than they are spread) see the scene around it. Otherwise depths that their baselines can resolve.
+    Cameras that look at one place (the point nearest to all optical axes lies in front of most of them, and
+    not much farther than they are spread) see the scene around it. Otherwise what baselines can resolve.
     """
     centres = np.stack([camera.centre for camera in cameras])
     axes = np.stack([camera.c2w[:3, 2] for camera in cameras])
@@ -117,8 +119,8 @@ def depth_bounds(cameras: Sequence[Camera]) -> tuple[float, float]:
 def extent(scene: Scene) -> float:
     """Return the size of the scene in world units, which scales learning rates and thresholds.
 
-    As in the 3DGS release: 1.1 times the largest distance of a training camera from their mean. A vehicle drives
-    through its scene, so there it is at most the median distance from the points to the nearest camera.
+    As in the 3DGS release: 1.1 times the largest distance of a training camera from their mean. A vehicle
+    drives through its scene: there at most the median distance from the points to the nearest camera.
     """
     centres = np.stack([view.camera.centre for view in scene.train])
     radius = 1.1 * float(np.linalg.norm(centres - centres.mean(0), axis=-1).max())
@@ -143,6 +145,11 @@ def neighbour_distance(points: Tensor) -> Tensor:
     means = torch.empty(len(points))
     call("neighbour_distance", points.contiguous(), len(points), NEIGHBOURS, means)
     return means
+
+
+def _pictures(targets: Sequence[Target]) -> list[tuple[Camera, Tensor]]:
+    """Return camera and (H, W, 3) uint8 image, on the CPU, of the targets that have one."""
+    return [(target.camera, target.image.cpu()) for target in targets if target.image is not None]
 
 
 def _isotropic(means: Tensor, colours: Tensor, size: Tensor, recipe: Recipe) -> Gaussians:

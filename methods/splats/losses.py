@@ -1,4 +1,4 @@
-"""Losses between a rendering and what was seen: photometric (fused with its gradient on the CPU), depth, sky."""
+"""Losses between a rendering and what was seen: photometric, depth, sky."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def photometric_reference(
     structure: float,
     padding: Padding,
 ) -> Tensor:
-    """Return the same loss in plain torch, in the precision of its inputs: for CUDA, and to test the kernel."""
+    """Return the same loss in plain torch, in the precision of its inputs: for CUDA and for tests."""
     one = rendered.new_ones(rendered.shape[:2])
     distance = (rendered - target).abs() * (one if weight is None else weight)[..., None]
     if not structure:
@@ -118,7 +118,7 @@ def ssim_map(a: Tensor, b: Tensor, padding: Padding) -> Tensor:
     maps = conv2d(
         conv2d(maps, taps, padding=(0, side), groups=15), taps.transpose(2, 3), padding=(side, 0), groups=15
     )
-    mx, my, xx, yy, xy = maps[0].split(3)
+    mx, my, xx, yy, xy = torch.split(maps[0], 3)
     product, squares = mx * my, mx * mx + my * my
     c1, c2 = 0.01**2, 0.03**2
     similarity = (2 * product + c1) * (2 * (xy - product) + c2) / ((squares + c1) * (xx + yy - squares + c2))
@@ -141,6 +141,6 @@ def depth_distance(rendered: Tensor, target: Tensor, weight: Tensor | None = Non
 
 
 def sky_entropy(alpha: Tensor, sky: Tensor) -> Tensor:
-    """Return the mean binary cross-entropy between opacity (H, W) in [0, 1] and "not sky", (H, W) bool sky."""
+    """Return the mean binary cross-entropy between opacity (H, W) in [0, 1] and not sky (H, W) bool."""
     inside = alpha.clamp(1e-6, 1 - 1e-6)
     return -torch.where(sky, torch.log1p(-inside), torch.log(inside)).mean()

@@ -1,4 +1,4 @@
-"""3D Gaussian Splatting as Markov Chain Monte Carlo (Kheradmand et al. 2024): move the dead, add few, shake all."""
+"""3DGS as Markov Chain Monte Carlo (Kheradmand et al. 2024): move the dead, add few, shake all."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Relocate:
         return join([shared, shared.children(chosen, iteration)])
 
     def _share(self, population: Population, chosen: Tensor) -> Population:
-        """Return the rows that will be copied with the opacity and scale of one of the copies, moments forgotten."""
+        """Return the rows to be copied with opacity and scale shared among the copies, moments forgotten."""
         copies = torch.bincount(chosen, minlength=len(population)) + 1
         rows = torch.nonzero(copies > 1)[:, 0]
         gaussians = population.gaussians
@@ -99,8 +99,8 @@ class Relocate:
 def divided(opacities: Tensor, scales: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:
     """Return opacity and scale with which that many copies at one place look like the one Gaussian before.
 
-    Equation 9 of the paper: o' = 1 - (1 - o)^(1/n), s' = o / D s with D the double sum over binomials; summing
-    over its outer index first leaves D = sum_k C(n, k+1) (-1)^k o'^(k+1) / sqrt(k + 1), k = 0 .. n-1.
+    Equation 9 of the paper: o' = 1 - (1 - o)^(1/n), s' = o / D s with D the double sum over binomials;
+    summing over its outer index first leaves D = sum_k C(n, k+1) (-1)^k o'^(k+1) / sqrt(k + 1), k = 0 .. n-1.
 
     Args:
         opacities: (N,) in (0, 1).
@@ -127,7 +127,7 @@ def _draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
 
 
 def _shake(gaussians: Gaussians, size: float, generator: torch.Generator) -> None:
-    """Add noise shaped like each Gaussian to its position: much for transparent ones, none for opaque ones."""
+    """Add noise shaped like each Gaussian to its position: much for transparent, none for opaque ones."""
     openness = torch.sigmoid(100 * (0.005 - torch.sigmoid(gaussians.opacities)))
     noise = normal(gaussians.means, generator) * openness[:, None] * size
     turn = quaternion_to_matrix(gaussians.quats)

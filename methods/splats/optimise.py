@@ -48,12 +48,14 @@ class Trainer:
         self._strategy = recipe.strategy(extent)
         self._tracks = model.tracks
         self._statistics = no_statistics(len(model), model.owner.device)
-        self._sky = [] if model.sky is None else [model.sky.clone().requires_grad_()]
-        self._sky += [torch.zeros_like(sky) for sky in self._sky[:1] for _ in range(2)]
+        self._sky: tuple[Tensor, Tensor, Tensor] | None = None
+        if model.sky is not None:
+            moments = torch.zeros_like(model.sky), torch.zeros_like(model.sky)
+            self._sky = (model.sky.clone().requires_grad_(), *moments)
 
     def model(self) -> SplatModel:
         """Return the model whose tensors are the ones in training; they change with the next step."""
-        population, sky = self.population, self._sky[0] if self._sky else None
+        population, sky = self.population, None if self._sky is None else self._sky[0]
         return SplatModel(population.gaussians, population.owner, population.born, self._tracks, sky)
 
     def step(self, targets: Sequence[Target], edit_gradients: EditGradients | None = None) -> Tensor:
@@ -68,11 +70,11 @@ class Trainer:
         for target in targets:
             rendered = render(model, target.camera, degree)
             loss = self._loss(rendered, target)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call] # torch does not annotate it.
             total = total + loss.detach()
             self._observe(rendered, target)
         if self._recipe.densify == "mcmc":
-            self._penalty(model.gaussians).backward()
+            self._penalty(model.gaussians).backward()  # type: ignore[no-untyped-call] # As above.
         if edit_gradients is not None:
             edit_gradients(model, self.iteration)
         self._update()
@@ -94,22 +96,22 @@ class Trainer:
         tensors = {f"{table}.{name}": getattr(part, name) for table, part in tables.items() for name in NAMES}
         tensors |= {"owner": population.owner, "born": population.born}
         tensors |= {"gradient": self._statistics.gradient, "seen": self._statistics.seen}
-        tensors |= {f"sky.{index}": tensor for index, tensor in enumerate(self._sky)}
+        if self._sky is not None:
+            tensors |= dict(zip(("sky", "sky.first", "sky.second"), self._sky, strict=True))
         return {"iteration": self.iteration, **{name: tensor.detach() for name, tensor in tensors.items()}}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a state of a trainer with the same recipe, tracks and seed."""
         device = self.population.owner.device
         own = {name: value.to(device, copy=True) for name, value in state.items() if name != "iteration"}
-        parts = (
+        gaussians, first, second = (
             Gaussians(*(own[f"{table}.{name}"] for name in NAMES))
             for table in ("gaussians", "first", "second")
         )
-        self.population = Population(*parts, own["owner"], own["born"]).trainable()
+        self.population = Population(gaussians, first, second, own["owner"], own["born"]).trainable()
         self._statistics = Statistics(own["gradient"], own["seen"])
-        self._sky = [own[f"sky.{index}"] for index in range(len(self._sky))]
-        if self._sky:
-            self._sky[0].requires_grad_()
+        if self._sky is not None:
+            self._sky = (own["sky"].requires_grad_(), own["sky.first"], own["sky.second"])
         self.iteration = int(state["iteration"])
 
     def _loss(self, rendered: Rendered, target: Target) -> Tensor:
@@ -144,24 +146,12 @@ class Trainer:
 
     def _update(self) -> None:
         recipe, population = self._recipe, self.population
-        rates = {
-            "means": recipe.position_rate_at(self.iteration) * self._extent,
-            "quats": recipe.rotation_rate,
-            "scales": recipe.scale_rate,
-            "opacities": recipe.opacity_rate,
-            "sh0": recipe.colour_rate,
-            "shN": recipe.harmonics_rate,
-        }
-        groups = [
-            (
-                getattr(population.gaussians, name),
-                getattr(population.first, name),
-                getattr(population.second, name),
-                rate,
-            )
-            for name, rate in rates.items()
-        ]
-        if self._sky:
+        position_rate = recipe.position_rate_at(self.iteration) * self._extent
+        rates = [position_rate, recipe.rotation_rate, recipe.scale_rate, recipe.opacity_rate]
+        rates += [recipe.colour_rate, recipe.harmonics_rate]
+        tables = zip(population.gaussians, population.first, population.second, strict=True)
+        groups = [(*group, rate) for group, rate in zip(tables, rates, strict=True)]
+        if self._sky is not None:
             groups.append((*self._sky, recipe.sky_rate))
         for parameter, first, second, rate in groups:
             if parameter.grad is not None:

@@ -34,9 +34,8 @@ class Population:
 
     def select(self, rows: Tensor) -> Population:
         """Return the rows named by indices (M,) int64 or by a mask (N,) bool, with their moments."""
-        parts = (self.gaussians, self.first, self.second)
-        chosen = (part.select(rows) for part in parts)
-        return Population(*chosen, self.owner[rows], self.born[rows])
+        gaussians, first, second = (part.select(rows) for part in (self.gaussians, self.first, self.second))
+        return Population(gaussians, first, second, self.owner[rows], self.born[rows])
 
     def children(self, rows: Tensor, iteration: int) -> Population:
         """Return copies of rows born now: with zero moments, as in the 3DGS release."""
@@ -57,8 +56,10 @@ def found(gaussians: Gaussians, owner: Tensor, born: Tensor) -> Population:
 
 def join(parts: Sequence[Population]) -> Population:
     """Return the rows of all parts, in order."""
-    columns = (
-        concatenate([getattr(part, name) for part in parts]) for name in ("gaussians", "first", "second")
+    return Population(
+        gaussians=concatenate([part.gaussians for part in parts]),
+        first=concatenate([part.first for part in parts]),
+        second=concatenate([part.second for part in parts]),
+        owner=torch.cat([part.owner for part in parts]),
+        born=torch.cat([part.born for part in parts]),
     )
-    owner = torch.cat([part.owner for part in parts])
-    return Population(*columns, owner, torch.cat([part.born for part in parts]))

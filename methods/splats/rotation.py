@@ -39,7 +39,7 @@ def transform(matrices: Tensor, vectors: Tensor) -> Tensor:
 def matrix_to_quaternion(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (4,) unit quaternion w, x, y, z, w not negative, of a (3, 3) rotation."""
     m = np.asarray(matrix, np.float64)
-    # The eigenvector of this symmetric matrix is the quaternion, also of a rotation with rounding (Bar-Itzhack 2000).
+    # The eigenvector of this symmetric matrix is the quaternion, also with rounding (Bar-Itzhack 2000).
     K = np.array(
         [
             [m.trace(), m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
@@ -68,8 +68,8 @@ def multiply(left: Tensor, right: Tensor) -> Tensor:
 def harmonics_rotation(matrix: NDArray[np.float64], degree: int) -> NDArray[np.float64]:
     """Return the (K - 1, K - 1) matrix that turns coefficients of degrees 1 to `degree`, K = (degree + 1)^2.
 
-    A function f on directions with coefficients c becomes d -> f(R^-1 d) with coefficients D c. Degrees do not
-    mix, so D is block diagonal; each block is solved from more directions than it has columns, in float64.
+    A function f on directions with coefficients c becomes d -> f(R^-1 d) with coefficients D c. Degrees do
+    not mix, so D is block diagonal; each block is solved from 64 directions, in float64.
     """
     directions = _directions()
     after, before = _basis(directions), _basis(directions @ np.asarray(matrix, np.float64))

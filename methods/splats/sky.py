@@ -1,7 +1,7 @@
-"""A sky infinitely far away: a square texture of the sphere of directions, seen where the Gaussians are transparent.
+"""A sky infinitely far away: a texture of all directions, seen where the Gaussians are transparent.
 
-The octahedron around the unit sphere is unfolded into the square [-1, 1]^2: the upper half (z >= 0) is the inner
-diamond, the lower half the four corners folded outwards. Seams lie in the lower half, where there is ground.
+The octahedron around the unit sphere is unfolded into the square [-1, 1]^2: the upper half (z >= 0) is the
+inner diamond, the lower half the four corners folded outwards. Seams are in the lower half: ground.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import grid_sample
 
-from recgen_bench.harness.scene import Camera, Image
+from recgen_bench.harness.scene import Camera
 from recgen_bench.methods.splats.calling import call
 
 
@@ -100,8 +100,8 @@ def look_up(sky: Tensor, positions: Tensor) -> Tensor:
     return seen[0].permute(1, 2, 0)
 
 
-def painted(views: Iterable[tuple[Camera, Image]], size: int) -> Tensor:
-    """Return a (size, size, 3) sky of the mean colour that images (H, W, 3) show in each direction.
+def painted(views: Iterable[tuple[Camera, Tensor]], size: int) -> Tensor:
+    """Return a (size, size, 3) sky of the mean colour that images (H, W, 3) uint8 show in each direction.
 
     Directions that no image shows get the mean of the others.
     """
@@ -112,7 +112,7 @@ def painted(views: Iterable[tuple[Camera, Image]], size: int) -> Tensor:
     for camera, image in views:
         cells = ((unfold(directions(camera)) + 1) * (size / 2)).long().clamp_(0, size - 1)
         index = (cells[..., 1] * size + cells[..., 0]).reshape(-1)
-        colours = torch.from_numpy(image).reshape(-1, 3).double() / 255
+        colours = image.reshape(-1, 3).double() / 255
         total.index_add_(0, index, colours)
         count.index_add_(0, index, torch.ones(len(index), dtype=torch.float64))
     mean = total.sum(0) / count.sum().clamp_min(1)

@@ -54,7 +54,7 @@ def target(view: View, device: str, *, with_depth: bool = False) -> Target:
 
 
 def shuffled(targets: Sequence[Target], seed: int) -> Callable[[int], list[Target]]:
-    """Return (iteration, from 0) -> the one target to visit: every epoch sees each target once, in random order.
+    """Return (iteration, from 0) -> the one target to visit: each epoch sees each target once, shuffled.
 
     The order depends on nothing but the seed and the iteration, so there is no state to store.
     """

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recgen_bench.harness.errors import DataError
+from recgen_bench.harness.protocol import canonical_hash
 from recgen_bench.harness.provenance import environment
 from recgen_bench.harness.record import (
     CellSpec,
@@ -30,6 +31,9 @@ def row(view: str = "v", **values: float) -> Row:
     return Row(view=view, shift=-1.5, prediction="p" * 64, reference=None, values=values)
 
 
+PROTOCOL = {"name": "toy-shift", "resolution": {"downscale": 4.0}}
+
+
 def record(rows: list[Row], **changes) -> Record:
     spec = CellSpec(
         method="toy",
@@ -39,13 +43,13 @@ def record(rows: list[Row], **changes) -> Record:
         dataset="toy",
         scene="0",
         protocol="toy-shift",
-        protocol_hash="f" * 64,
+        protocol_hash=canonical_hash(PROTOCOL),
         shift=None,
         seed=0,
     )
     facts = {
         "config": {"steps": 3, "rate": 0.1, "sizes": [1, 2], "note": None},
-        "protocol": {"name": "toy-shift", "resolution": {"downscale": 4.0}},
+        "protocol": PROTOCOL,
         "status": Status.OK,
         "rows": rows,
         "summary": summarise(rows),
@@ -107,14 +111,14 @@ def test_summary_is_over_the_rows_that_have_the_metric():
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("0.25", "0.35"), ('"a": 0.5', '"a": 0.6'), ('"view": "x"', '"view": "y", "shft": 3')]
+    ("old", "new"), [("0.25", "0.35"), ('"a": 0.5', '"a": 0.6'), ('"view": "x"', '"view": "y", "shft": 3'), ("4.0", "2.0")]
 )
 def test_an_edited_digit_is_found(tmp_path, old, new):
     record([row("x", a=0.25), row("y", a=0.75)]).write(tmp_path / "record.json")
     text = (tmp_path / "record.json").read_text()
     assert old in text
     (tmp_path / "record.json").write_text(text.replace(old, new, 1))
-    with pytest.raises(DataError, match="does not follow from the rows|not a record") as caught:
+    with pytest.raises(DataError, match="follow from the rows|not a record|hash it claims") as caught:
         Record.read(tmp_path / "record.json")
     assert caught.value.where == str(tmp_path / "record.json")
     assert caught.value.hint

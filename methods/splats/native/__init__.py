@@ -1,7 +1,7 @@
 """Finds and loads the library of CPU kernels, and describes its structures to ctypes.
 
-The library is built from the sources beside this file when the package is installed. Each kernel is exported once per
-instruction set as `<name>_<instruction set>`; `kernel(name)` picks the best one that this machine runs.
+The library is built from the sources beside this file when the package is installed. Each kernel is exported
+once per instruction set as `<name>_<instruction set>`; `kernel(name)` picks the best one for this machine.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 
 namespace RECGEN_NS {
 
-// Per pair: colour and depth gradients, then the moments 1, x, y, xx, xy, yy of w = alpha dL/dalpha.
+// Per pair: colour and depth gradients, then the moments 1, e, y, ee, ey, yy of w = alpha dL/dalpha, with e and y
+// as in `Print`.
 constexpr int kTerms = 10;
 
 // What a block knows of the loss: the part behind the splats so far, and the derivatives by its planes.
@@ -61,15 +62,15 @@ static void replay_tile(const Context& c, std::int64_t which, const Image& image
       block.behind = behind;
       Float share = stroke.alpha * reciprocal(1.f - stroke.alpha);
       Float w = keep(stroke.unclamped, fnma(behind, share, gain));
-      Float wx = w * print.dx, wy = w * print.dy;
+      Float we = w * print.e, wy = w * print.y;
       sum[0] = fma(stroke.weight, block.red, sum[0]);
       sum[1] = fma(stroke.weight, block.green, sum[1]);
       sum[2] = fma(stroke.weight, block.blue, sum[2]);
       if (kDepth) sum[3] = fma(stroke.weight, block.depth, sum[3]);
-      sum[4] += w, sum[5] += wx, sum[6] += wy;
-      sum[7] = fma(wx, print.dx, sum[7]);
-      sum[8] = fma(wx, print.dy, sum[8]);
-      sum[9] = fma(wy, print.dy, sum[9]);
+      sum[4] += w, sum[5] += we, sum[6] += wy;
+      sum[7] = fma(we, print.e, sum[7]);
+      sum[8] = fma(we, print.y, sum[8]);
+      sum[9] = fma(wy, print.y, sum[9]);
     });
     alignas(16) float row[12];
     for (int i = 0; i < 12; i += 4) sum4(sum + i, row + i);
@@ -87,14 +88,13 @@ static Chain pull_back(const Input& in, const Batch& g, const Float* sum) {
   Projection p = project(in, g);
   Conic q = invert(p);
   const Float* moment = sum + 4;
-  // dL/dsigma = -w with sigma = (a dx^2 + c dy^2)/2 + b dx dy.
-  Float gx = fma(q.a, moment[1], q.b * moment[2]), gy = fma(q.b, moment[1], q.c * moment[2]);
+  // dL/dsigma = -w with sigma = d^T Q d / 2. So dL/dcentre = sum w v and dL/dcov = sum w v v^T / 2.
+  Float v1 = q.a * moment[1], v11 = q.a * q.a * moment[3];
+  Float gx = v1, gy = fnma(q.lean, v1, q.c * moment[2]);
   out.screen[0] = gx, out.screen[1] = gy;
-  // The conic Q is the inverse of the covariance: dL/dcov = -Q (dL/dQ) Q, with dL/dQ = -[[xx, xy], [xy, yy]]/2.
-  Float xx = 0.5f * moment[3], xy = 0.5f * moment[4], yy = 0.5f * moment[5];
-  Float m00 = fma(q.a, xx, q.b * xy), m01 = fma(q.a, xy, q.b * yy);
-  Float m10 = fma(q.b, xx, q.c * xy), m11 = fma(q.b, xy, q.c * yy);
-  Float d00 = fma(m00, q.a, m01 * q.b), d01 = fma(m00, q.b, m01 * q.c), d11 = fma(m10, q.b, m11 * q.c);
+  Float cross = q.a * q.c * moment[4], v12 = fnma(q.lean, v11, cross);
+  Float v22 = fnma(q.lean, v12 + cross, q.c * q.c * moment[5]);
+  Float d00 = 0.5f * v11, d01 = 0.5f * v12, d11 = 0.5f * v22;
 
   Float by_half[6], by_rows[6], by_shape[9];
   for (int j = 0; j < 3; j++) {

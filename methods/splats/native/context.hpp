@@ -21,18 +21,20 @@ constexpr float kLog2E = 1.44269504f;
 constexpr float kLowest = -8.99435344f;  // log2(1/255) - 1, the least of a splat's form that counts.
 constexpr float kLn4 = 1.38629436f;
 
-// One visible Gaussian on the screen; a cache line. With (dx, dy) = pixel - centre,
-// log2(alpha / 2) = peak + a dx^2 + b dx dy + c dy^2. Half of alpha, because the form then stays negative
-// whatever the rounding, and one comparison of bit patterns tests both of its ends.
+// One visible Gaussian on the screen; a cache line. With (dx, dy) = pixel - centre and e = dx - lean dy, the
+// distance to its leaning axis along a row, log2(alpha / 2) = peak + a e^2 + c dy^2. Two squares keep needles
+// accurate, where the usual form with dx dy cancels. Half of alpha, so that the number is negative also for an
+// opacity of 1, and one comparison of bit patterns tests it.
 struct alignas(64) Splat {
   float x, y;
-  float a, b, c, peak;
+  float a, c, peak, lean;
   float color[3], depth;
   // The ellipse alpha >= 1/255: at height dy its half width is half * sqrt(1 - (dy * inverse_reach)^2)
   // around lean * dy, it spans |dy| <= 1/inverse_reach, and its right-most point lies at dy = summit.
-  float lean, half, inverse_reach, summit;
+  float half, inverse_reach, summit;
   std::uint32_t lit;    // Bit c: colour channel c is not clamped at zero.
   std::uint32_t tiles;  // Number of tiles that the ellipse meets.
+  std::uint32_t unused;
 };
 
 // One Gaussian in one tile. `ticket` numbers all pairs by depth, then tile, so that those of one Gaussian

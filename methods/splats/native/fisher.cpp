@@ -3,16 +3,16 @@
 //
 // With h_c = alpha dC_c/dalpha and v = Q d (Q the conic, d = pixel - centre), a change of the parameters
 // moves the centre by m' and the covariance by S', and dC_c = h_c (v.m' + v^T S' v / 2) + alpha T dcolor_c.
-// In d this is a polynomial of degree two without a constant, so the sum over pixels of its square follows
-// exactly from the twelve moments of s = sum_c h_c^2 of degree two to four; squaring after the chain rule
-// would lose the cross terms. Colours that change with the viewing direction couple to the means through
+// In the coordinates (e, y) of `Print`, in which v is linear, this is a polynomial of degree two without a
+// constant, so the sum over pixels of its square follows exactly from the twelve moments of s = sum_c h_c^2 of
+// degree two to four; squaring after the chain rule would lose the cross terms. Colours that change with the viewing direction couple to the means through
 // five more moments per channel.
 #include "replay.hpp"
 
 namespace RECGEN_NS {
 
-constexpr int kPlain = 14;  // sum (alpha T)^2; moments of s: 1, xx xy yy, xxx .. yyy, xxxx .. yyyy.
-constexpr int kView = 29;   // Then per channel the moments x y xx xy yy of alpha T h_c.
+constexpr int kPlain = 14;  // sum (alpha T)^2; moments of s: 1, ee ey yy, eee .. yyy, eeee .. yyyy.
+constexpr int kView = 29;   // Then per channel the moments e y ee ey yy of alpha T h_c.
 
 struct Behind {
   Float red, green, blue;  // Colour behind the splats so far, with the background.
@@ -35,20 +35,20 @@ inline Float uncover(Float& behind, const Stroke& stroke, Float color, Float sha
   return keep(stroke.unclamped, fnma(behind, share, gain));
 }
 
-inline void add_moments(Float s, Float dx, Float dy, Float* sum) {
-  Float xx = dx * dx, xy = dx * dy, yy = dy * dy;
-  Float sxx = s * xx, sxy = s * xy, syy = s * yy;
-  sum[0] += s, sum[1] += sxx, sum[2] += sxy, sum[3] += syy;
-  sum[4] = fma(sxx, dx, sum[4]), sum[5] = fma(sxx, dy, sum[5]);
-  sum[6] = fma(syy, dx, sum[6]), sum[7] = fma(syy, dy, sum[7]);
-  sum[8] = fma(sxx, xx, sum[8]), sum[9] = fma(sxx, xy, sum[9]), sum[10] = fma(sxx, yy, sum[10]);
-  sum[11] = fma(sxy, yy, sum[11]), sum[12] = fma(syy, yy, sum[12]);
+inline void add_moments(Float s, Float e, Float y, Float* sum) {
+  Float ee = e * e, ey = e * y, yy = y * y;
+  Float see = s * ee, sey = s * ey, syy = s * yy;
+  sum[0] += s, sum[1] += see, sum[2] += sey, sum[3] += syy;
+  sum[4] = fma(see, e, sum[4]), sum[5] = fma(see, y, sum[5]);
+  sum[6] = fma(syy, e, sum[6]), sum[7] = fma(syy, y, sum[7]);
+  sum[8] = fma(see, ee, sum[8]), sum[9] = fma(see, ey, sum[9]), sum[10] = fma(see, yy, sum[10]);
+  sum[11] = fma(sey, yy, sum[11]), sum[12] = fma(syy, yy, sum[12]);
 }
 
-inline void add_view_moments(Float t, Float dx, Float dy, Float* sum) {
-  Float tx = t * dx, ty = t * dy;
-  sum[0] += tx, sum[1] += ty;
-  sum[2] = fma(tx, dx, sum[2]), sum[3] = fma(tx, dy, sum[3]), sum[4] = fma(ty, dy, sum[4]);
+inline void add_view_moments(Float t, Float e, Float y, Float* sum) {
+  Float te = t * e, ty = t * y;
+  sum[0] += te, sum[1] += ty;
+  sum[2] = fma(te, e, sum[2]), sum[3] = fma(te, y, sum[3]), sum[4] = fma(ty, y, sum[4]);
 }
 
 template <int kTerms>
@@ -73,11 +73,11 @@ static void measure_tile(const Context& c, std::int64_t which, const float* rgb,
       Float hg = uncover(behind[b].green, stroke, green, share);
       Float hb = uncover(behind[b].blue, stroke, blue, share);
       sum[0] = fma(stroke.weight, stroke.weight, sum[0]);
-      add_moments(fma(hr, hr, fma(hg, hg, hb * hb)), print.dx, print.dy, sum + 1);
+      add_moments(fma(hr, hr, fma(hg, hg, hb * hb)), print.e, print.y, sum + 1);
       if constexpr (kTerms == kView) {
-        add_view_moments(stroke.weight * hr, print.dx, print.dy, sum + 14);
-        add_view_moments(stroke.weight * hg, print.dx, print.dy, sum + 19);
-        add_view_moments(stroke.weight * hb, print.dx, print.dy, sum + 24);
+        add_view_moments(stroke.weight * hr, print.e, print.y, sum + 14);
+        add_view_moments(stroke.weight * hg, print.e, print.y, sum + 19);
+        add_view_moments(stroke.weight * hb, print.e, print.y, sum + 24);
       }
     });
     alignas(16) float row[kPadded];
@@ -86,17 +86,16 @@ static void measure_tile(const Context& c, std::int64_t which, const float* rgb,
   }
 }
 
-// The polynomial that one parameter adds to log alpha: coefficients of x, y, xx, xy, yy.
+// The polynomial that one parameter adds to log alpha: coefficients of e, y, ee, ey, yy.
 struct Column {
   Float x, y, xx, xy, yy;
 };
 
 // From the motion (mx, my) of the centre and the change of the covariance.
 inline Column column(const Conic& q, Float mx, Float my, Float sxx, Float sxy, Float syy) {
-  Float p00 = fma(q.a, sxx, q.b * sxy), p01 = fma(q.a, sxy, q.b * syy);
-  Float p10 = fma(q.b, sxx, q.c * sxy), p11 = fma(q.b, sxy, q.c * syy);
-  return {fma(q.a, mx, q.b * my), fma(q.b, mx, q.c * my), 0.5f * fma(p00, q.a, p01 * q.b),
-          fma(p00, q.b, p01 * q.c), 0.5f * fma(p10, q.b, p11 * q.c)};
+  // v = (a e, c y - lean a e); with the covariance sheared upright, S' becomes [[p, r], [r, syy]].
+  Float r = fnma(q.lean, syy, sxy), p = fnma(q.lean, sxy + r, sxx);
+  return {q.a * fnma(q.lean, my, mx), q.c * my, 0.5f * (q.a * q.a) * p, q.a * q.c * r, 0.5f * (q.c * q.c) * syy};
 }
 
 // The change of the covariance half half^T when `half` changes by (top, bottom).
@@ -108,7 +107,7 @@ inline Column column(const Conic& q, const Projection& p, Float mx, Float my, co
   return column(q, mx, my, sxx, sxy, syy);
 }
 
-// The sum over pixels of s times the square of a column. M: 1, xx xy yy, xxx xxy xyy yyy, xxxx .. yyyy.
+// The sum over pixels of s times the square of a column. M: 1, ee ey yy, eee eey eyy yyy, eeee .. yyyy.
 inline Float squared(const Column& k, const Float* M) {
   Float linear = fma(k.x * k.x, M[1], fma(2.f * k.x * k.y, M[2], k.y * k.y * M[3]));
   Float x3 = fma(k.xx, M[4], fma(k.xy, M[5], k.yy * M[6])), y3 = fma(k.xx, M[5], fma(k.xy, M[6], k.yy * M[7]));

@@ -88,17 +88,17 @@ inline Projection project(const Input& in, const Batch& g) {
   return p;
 }
 
-// The inverse of the covariance, [[a, b], [b, c]], without the determinant, which overflows first.
+// The inverse Q of the covariance, factored so that needles stay accurate: with (dx, dy) = pixel - centre and
+// e = dx - lean dy, d^T Q d = a e^2 + c dy^2, and the vector v = Q d is (a e, c dy - lean a e).
 struct Conic {
-  Float a, b, c;
+  Float a, c, lean;
 };
 
 inline Conic invert(const Projection& p) {
   Conic q;
-  Float t = p.cov_xy / p.cov_yy;
-  q.a = 1.f / fnma(p.cov_xy, t, p.cov_xx);
-  q.b = -(q.a * t);
-  q.c = 1.f / fnma(p.cov_xy, p.cov_xy / p.cov_xx, p.cov_yy);
+  q.lean = p.cov_xy / p.cov_yy;
+  q.a = 1.f / fnma(p.cov_xy, q.lean, p.cov_xx);
+  q.c = 1.f / p.cov_yy;
   return q;
 }
 

@@ -33,25 +33,23 @@ struct Window {
 };
 const Window kWindow;
 
-// Column blur of one row of a (height, width) plane into a buffer with `kRadius` zeros on either side.
-void blur_columns(const float* plane, std::int64_t height, std::int64_t width, std::int64_t row, float* padded) {
-  float* out = padded + kRadius;
-  const float* middle = plane + row * width;
-  for (std::int64_t x = 0; x < width; ++x) out[x] = kWindow.tap[0] * middle[x];
-  for (std::int64_t k = 1; k <= kRadius; ++k) {
-    const float tap = kWindow.tap[k];
-    const float* above = row >= k ? middle - k * width : nullptr;
-    const float* below = row + k < height ? middle + k * width : nullptr;
-    if (above && below) {
-      for (std::int64_t x = 0; x < width; ++x) out[x] += tap * (above[x] + below[x]);
-    } else if (above || below) {
-      const float* one = above ? above : below;
-      for (std::int64_t x = 0; x < width; ++x) out[x] += tap * one[x];
-    }
+// Column blur of one row of a (height, width) plane; rows outside the plane are read from `zeros`.
+void blur_columns(const float* plane, std::int64_t height, std::int64_t width, std::int64_t row, const float* zeros,
+                  float* __restrict out) {
+  const float *above[kRadius + 1], *below[kRadius + 1];
+  for (std::int64_t k = 0; k <= kRadius; ++k) {
+    above[k] = row >= k ? plane + (row - k) * width : zeros;
+    below[k] = row + k < height ? plane + (row + k) * width : zeros;
   }
+  const float* t = kWindow.tap;
+  for (std::int64_t x = 0; x < width; ++x)
+    out[x] = t[0] * above[0][x] + t[1] * (above[1][x] + below[1][x]) + t[2] * (above[2][x] + below[2][x]) +
+             t[3] * (above[3][x] + below[3][x]) + t[4] * (above[4][x] + below[4][x]) +
+             t[5] * (above[5][x] + below[5][x]);
 }
 
-void blur_row(const float* padded, std::int64_t width, float* out) {
+// Blur of one row that has `kRadius` zeros on either side.
+void blur_row(const float* padded, std::int64_t width, float* __restrict out) {
   const float* t = kWindow.tap;
   for (std::int64_t x = 0; x < width; ++x) {
     const float* p = padded + x + kRadius;
@@ -61,7 +59,8 @@ void blur_row(const float* padded, std::int64_t width, float* out) {
 }
 
 // From the five window means of one row: SSIM, and its derivatives by mean(x), mean(xx) and mean(xy).
-void ssim_row(const float* means, std::int64_t width, float* ssim, float* by_x, float* by_xx, float* by_xy) {
+void ssim_row(const float* means, std::int64_t width, float* __restrict ssim, float* __restrict by_x,
+              float* __restrict by_xx, float* __restrict by_xy) {
   const float *mx = means, *my = mx + width, *xx = my + width, *yy = xx + width, *xy = yy + width;
   for (std::int64_t i = 0; i < width; ++i) {
     const float product = mx[i] * my[i], squares = mx[i] * mx[i] + my[i] * my[i];
@@ -118,8 +117,7 @@ void split_row(const Pair& pair, std::int64_t row, float* planes) {
 // Three planes of derivatives of the weighted sum of 1 - SSIM for each channel; returns the row's part of the sum.
 double derive_row(const Pair& pair, std::int64_t row, const float* planes, float* derivatives, float* scratch) {
   const std::int64_t size = pair.size(), width = pair.width;
-  float* padded = scratch;
-  float* means = scratch + width + 2 * kRadius;
+  float *padded = scratch, *zeros = scratch + width + 2 * kRadius, *means = zeros + width;
   float* ssim = means + 5 * width;
   const float* weight = pair.ssim_weight ? pair.ssim_weight + row * width : nullptr;
   const bool counts = row >= pair.border && row < pair.height - pair.border;
@@ -132,7 +130,7 @@ double derive_row(const Pair& pair, std::int64_t row, const float* planes, float
       continue;
     }
     for (std::int64_t map = 0; map < 5; ++map) {
-      blur_columns(planes + (c * 5 + map) * size, pair.height, width, row, padded);
+      blur_columns(planes + (c * 5 + map) * size, pair.height, width, row, zeros, padded + kRadius);
       blur_row(padded, width, means + map * width);
     }
     ssim_row(means, width, ssim, by_x, by_xx, by_xy);
@@ -153,14 +151,14 @@ double derive_row(const Pair& pair, std::int64_t row, const float* planes, float
 double gradient_row(const Pair& pair, std::int64_t row, float l1_scale, float ssim_scale, const float* derivatives,
           float* scratch, float* gradient) {
   const std::int64_t size = pair.size(), width = pair.width;
-  float* padded = scratch;
-  float* blurred = scratch + width + 2 * kRadius;  // Nine rows: three maps of three channels.
+  float *padded = scratch, *zeros = scratch + width + 2 * kRadius;
+  float* blurred = zeros + width;  // Nine rows: three maps of three channels.
   float* distance = blurred + 9 * width;
   const float* weight = pair.l1_weight ? pair.l1_weight + row * width : nullptr;
   for (std::int64_t map = 0; map < 9; ++map) {
     float* out = blurred + map * width;
     if (derivatives) {
-      blur_columns(derivatives + map * size, pair.height, width, row, padded);
+      blur_columns(derivatives + map * size, pair.height, width, row, zeros, padded + kRadius);
       blur_row(padded, width, out);
     } else {
       for (std::int64_t i = 0; i < width; ++i) out[i] = 0;
@@ -199,7 +197,7 @@ RECGEN_EXPORT(photometric)
     Team team{static_cast<int>(threads)};
     Buffer<double> l1(height), ssim(height);
     Buffer<float> planes(structure ? 15 * pair.size() : 0), derivatives(structure ? 9 * pair.size() : 0);
-    const std::int64_t scratch_size = 13 * width + 2 * kRadius;
+    const std::int64_t scratch_size = 14 * width + 2 * kRadius;
     Buffer<float> scratch(team.size() * scratch_size);
     std::atomic<int> next{0};
     const auto rows = [&](const auto& body) {

@@ -21,7 +21,7 @@ struct Key {
 
 // Sixteen Gaussians on the screen, before culling by colour and by tiles.
 struct Screen {
-  Float x, y, a, b, c, peak, depth, lean, half, inverse_reach, summit, radius;
+  Float x, y, a, c, peak, depth, lean, half, inverse_reach, summit, radius;
   unsigned inside;
 };
 
@@ -30,11 +30,11 @@ inline Screen to_screen(const Input& in, const Projection& p, Float opacity) {
   Conic q = invert(p);
   s.depth = p.point[2];
   s.x = fma(in.fx * p.point[0], p.inverse_z, in.cx), s.y = fma(in.fy * p.point[1], p.inverse_z, in.cy);
-  s.a = -0.5f * kLog2E * q.a, s.b = -kLog2E * q.b, s.c = -0.5f * kLog2E * q.c;
+  s.a = -0.5f * kLog2E * q.a, s.c = -0.5f * kLog2E * q.c;
   s.peak = log2(min(opacity, 1.f)) - 1.f;
   Float squared = max(0.f, kLn4 * (s.peak - kLowest));  // (distance in sigmas where alpha is 1/255)^2
   Float reach_x = sqrt(squared * p.cov_xx), reach_y = sqrt(squared * p.cov_yy);
-  s.lean = p.cov_xy / p.cov_yy, s.half = sqrt(squared / q.a);
+  s.lean = q.lean, s.half = sqrt(squared / q.a);
   s.inverse_reach = 1.f / reach_y, s.summit = p.cov_xy / p.cov_xx * reach_x;
 
   // Visibility and radii follow gsplat, which rounds its boxes up to whole pixels.
@@ -42,7 +42,7 @@ inline Screen to_screen(const Input& in, const Projection& p, Float opacity) {
   Float box_x = round_up(sigmas * sqrt(p.cov_xx)), box_y = round_up(sigmas * sqrt(p.cov_yy));
   s.radius = max(box_x, box_y);
   Mask inside = (in.near <= s.depth) & (s.depth <= kFar) & (kMinAlpha <= opacity) & (opacity <= FLT_MAX);
-  inside = inside & (0.f < q.a) & (0.f < q.c) & (s.radius <= FLT_MAX) & (0.f < s.radius);
+  inside = inside & (0.f < q.a) & (q.a <= FLT_MAX) & (s.radius <= FLT_MAX) & (0.f < s.radius);
   inside = inside & (0.f < s.x + box_x) & (s.x - box_x < (float)in.width);
   inside = inside & (0.f < s.y + box_y) & (s.y - box_y < (float)in.height);
   s.inside = bits(inside);
@@ -95,10 +95,9 @@ inline int place_batch(const Input& in, Context& c, float* radii, std::int64_t s
   std::memset(radii + start, 0, lanes * sizeof(float));
   if (!inside) return 0;
 
-  alignas(64) float field[12][kLanes];
-  const Float* fields[12] = {&s.x,     &s.y,    &s.a,    &s.b,    &s.c,             &s.peak,
-                             &s.depth, &s.lean, &s.half, &s.summit, &s.inverse_reach, &s.radius};
-  for (int k = 0; k < 12; k++) store(field[k], *fields[k]);
+  alignas(64) float field[11][kLanes];
+  const Float fields[11] = {s.x, s.y, s.a, s.c, s.peak, s.lean, s.depth, s.half, s.summit, s.inverse_reach, s.radius};
+  for (int k = 0; k < 11; k++) store(field[k], fields[k]);
   Colors colors;
   evaluate_colors(in, g, start, lanes, inside, colors);
   int found = 0;
@@ -107,14 +106,13 @@ inline int place_batch(const Input& in, Context& c, float* radii, std::int64_t s
     if (!finite(colors.value[lane])) continue;
     Splat& t = c.splats[start + lane];
     t.x = field[0][lane], t.y = field[1][lane];
-    t.a = field[2][lane], t.b = field[3][lane], t.c = field[4][lane], t.peak = field[5][lane];
+    t.a = field[2][lane], t.c = field[3][lane], t.peak = field[4][lane], t.lean = field[5][lane];
     std::memcpy(t.color, colors.value[lane], sizeof t.color);
     t.depth = field[6][lane];
-    t.lean = field[7][lane], t.half = field[8][lane];
-    t.summit = field[9][lane], t.inverse_reach = field[10][lane];
+    t.half = field[7][lane], t.summit = field[8][lane], t.inverse_reach = field[9][lane];
     t.lit = colors.lit[lane], t.tiles = 0;
     tile_rows(t, c.across, c.down, [&](int, int first, int last) { t.tiles += last - first; });
-    radii[start + lane] = field[11][lane];
+    radii[start + lane] = field[10][lane];
     if (!t.tiles) continue;
     c.visible[start + lane] = 1;
     c.first[start + lane] = t.tiles;  // Until `bin` knows the ticket; this array stays in the cache.

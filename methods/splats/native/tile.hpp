@@ -50,24 +50,25 @@ struct Tile {
 
 // A splat relative to a tile, in every lane.
 struct Brush {
-  Float x, y, a, b, c, peak;
+  Float x, y, a, c, peak, lean;
 
-  Brush(const Splat& s, const Tile& tile) : a(s.a), b(s.b), c(s.c), peak(s.peak) {
+  Brush(const Splat& s, const Tile& tile) : a(s.a), c(s.c), peak(s.peak), lean(s.lean) {
     x = s.x - ((float)tile.left + 0.5f), y = s.y - ((float)tile.top + 0.5f);
   }
 };
 
 // A splat over one block, before it is known what light reaches it.
 struct Print {
-  Float dx, dy;  // Pixel minus centre.
+  Float e, y;  // Distances to the leaning axis along the row, and to the row of the centre.
   Float raw;     // Alpha before it is clamped; meaningless outside `met`.
   Mask met;      // Alpha is at least 1/255.
 };
 
 inline Print press(const Tile& tile, const Brush& g, int b) {
   Print p;
-  p.dx = tile.across[b % kAcross] - g.x, p.dy = tile.down[b / kAcross] - g.y;
-  Float form = fma(fma(g.a, p.dx, g.b * p.dy), p.dx, fma(g.c * p.dy, p.dy, g.peak));
+  p.y = tile.down[b / kAcross] - g.y;
+  p.e = fnma(g.lean, p.y, tile.across[b % kAcross] - g.x);
+  Float form = fma(g.a * p.e, p.e, fma(g.c * p.y, p.y, g.peak));
   p.met = negative_above(form, kLowest);
   p.raw = twice_exp2(form);
   return p;

@@ -17,8 +17,13 @@ from recgen_bench.methods.splats.initialise import (
     thinned,
 )
 from recgen_bench.methods.splats.recipe import Recipe
+from recgen_bench.methods.splats.target import target
 
 RECIPE = Recipe(random_points=500, sh_degree=1, sky_size=8)
+
+
+def decoded(scene):
+    return [target(view, "cpu") for view in scene.train]
 
 
 def at(centre, axis=(0, 0, 1.0)) -> Camera:
@@ -100,7 +105,7 @@ def test_thinning_is_random_but_repeatable():
 
 def test_without_points_random_pixels_are_seen_with_their_colours(toy_scene):
     scene = replace(toy_scene, points=Points())
-    model = initial_model(scene, RECIPE, seed=3)
+    model = initial_model(scene, decoded(scene), RECIPE, seed=3)
     assert len(model) == 500
     means = model.gaussians.means.double().numpy()
     colours = (model.gaussians.sh0[:, 0] * SH_BAND_0 + 0.5).numpy()
@@ -117,15 +122,15 @@ def test_without_points_random_pixels_are_seen_with_their_colours(toy_scene):
 
 def test_actors_and_sky_have_their_own_parts(street_scene):
     scene, _ = street_scene
-    model = initial_model(scene, RECIPE, seed=0)
+    model = initial_model(scene, decoded(scene), RECIPE, seed=0)
     assert model.tracks[0].name == "car"
     assert len(model.actor("car")) == 40
     assert np.allclose(model.actor("car").means, scene.actors[0].points.xyz, atol=1e-6)
     assert model.sky.shape == (8, 8, 3)
-    assert initial_model(scene, replace(RECIPE, sky_size=0), seed=0).sky is None
-    assert initial_model(replace(scene, has_sky=False), RECIPE, seed=0).sky is None
+    assert initial_model(scene, decoded(scene), replace(RECIPE, sky_size=0), seed=0).sky is None
+    assert initial_model(replace(scene, has_sky=False), decoded(scene), RECIPE, seed=0).sky is None
 
 
 def test_a_scene_without_training_views_is_refused(toy_scene):
     with pytest.raises(DataError, match="no training views"):
-        initial_model(replace(toy_scene, train=()), RECIPE, seed=0)
+        initial_model(replace(toy_scene, train=()), [], RECIPE, seed=0)

@@ -29,13 +29,18 @@ RECIPE = Recipe(
 )
 
 
+def decoded(scene, recipe):
+    return [target(view, "cpu", with_depth=recipe.depth_weight > 0) for view in scene.train]
+
+
 def trainer(scene, recipe=RECIPE, seed=0) -> Trainer:
-    return Trainer(initial_model(scene, recipe, seed=1), recipe, extent=2.0, seed=seed)
+    return Trainer(
+        initial_model(scene, decoded(scene, recipe), recipe, seed=1), recipe, extent=2.0, seed=seed
+    )
 
 
 def visits(scene, recipe=RECIPE):
-    views = [target(view, "cpu", with_depth=recipe.depth_weight > 0) for view in scene.train]
-    return shuffled(views, seed=5)
+    return shuffled(decoded(scene, recipe), seed=5)
 
 
 def same(first: dict, second: dict) -> bool:
@@ -179,7 +184,7 @@ def test_a_prior_and_masks_of_depth_and_sky_take_part(street_scene):
 
 def test_the_sky_is_learnt(street_scene):
     scene, _truth = street_scene
-    start = replace(initial_model(scene, RECIPE, seed=0), sky=torch.zeros(8, 8, 3))
+    start = replace(initial_model(scene, decoded(scene, RECIPE), RECIPE, seed=0), sky=torch.zeros(8, 8, 3))
     learner, visit = Trainer(start, RECIPE, extent=2.0, seed=0), visits(scene)
     for i in range(40):
         learner.step(visit(i))
@@ -197,6 +202,7 @@ def test_divergence_and_extinction_are_reported(toy_scene, make_run):
         RECIPE, prune_opacity=0.4, opacity_rate=1e-6, densify_from=1, densify_every=2, densify_gradient=9.0
     )
     learner = trainer(toy_scene, recipe)
+    visit = visits(toy_scene)
+    learner.step(visit(0))
     with pytest.raises(MethodFailed, match="every Gaussian was pruned"):
-        for i in range(4):
-            learner.step(visits(toy_scene)(i))
+        learner.step(visit(1))

@@ -33,7 +33,8 @@ def test_the_layout_is_that_of_the_3dgs_release(tmp_path):
     gaussians = random(1, 1)
     write_ply(tmp_path / "a.ply", gaussians)
     content = (tmp_path / "a.ply").read_bytes()
-    names = ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2"] + [f"f_rest_{i}" for i in range(9)]
+    names = ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2"]
+    names += [f"f_rest_{i}" for i in range(9)]
     names += ["opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]
     header = "ply\nformat binary_little_endian 1.0\nelement vertex 1\n"
     header += "".join(f"property float {name}\n" for name in names) + "end_header\n"
@@ -50,7 +51,8 @@ def test_the_layout_is_that_of_the_3dgs_release(tmp_path):
 
 
 def test_other_types_orders_and_properties_are_understood(tmp_path):
-    names = ["opacity", "x", "y", "z", "red", "f_dc_0", "f_dc_1", "f_dc_2", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]
+    names = ["opacity", "x", "y", "z", "red", "f_dc_0", "f_dc_1", "f_dc_2", "scale_0", "scale_1", "scale_2"]
+    names += ["rot_0", "rot_1", "rot_2", "rot_3"]
     dtype = np.dtype([(name, "u1" if name == "red" else "<f8") for name in names])
     row = np.zeros(2, dtype)
     for index, name in enumerate(names):

@@ -50,20 +50,20 @@ def test_a_painted_sky_shows_the_images_again():
     def image(camera):
         d = directions(camera)
         unit = (d / d.norm(dim=-1, keepdim=True)).numpy()
-        return np.round((unit * 0.4 + 0.5) * 255).astype(np.uint8)
+        return torch.from_numpy(np.round((unit * 0.4 + 0.5) * 255).astype(np.uint8))
 
     cameras = [camera_towards(turn) for turn in (0.0, 0.5, 2.0)]
     sky = painted([(camera, image(camera)) for camera in cameras], 48)
     for camera in (*cameras, camera_towards(0.25)):
         again = look_up(sky, unfold(directions(camera)))
-        # Texels at the border of what was seen blend with unseen ones, so the border of the image is left out.
+        # Texels at the border of what was seen blend with unseen ones: leave out the border.
         inside = np.s_[4:20, 4:-4]
-        assert np.abs(again.numpy()[inside] - image(camera)[inside] / 255).max() < 0.05
+        assert np.abs(again.numpy()[inside] - image(camera).numpy()[inside] / 255).max() < 0.05
 
 
 def test_directions_that_nobody_saw_get_the_mean():
     camera = camera_towards(0.0)
-    grey = np.full((40, 60, 3), 51, np.uint8)
+    grey = torch.full((40, 60, 3), 51, dtype=torch.uint8)
     assert torch.allclose(painted([(camera, grey)], 16), torch.tensor(0.2))
 
 
