@@ -90,8 +90,10 @@ class RichDisplay:
                     self._task = None
                 line = describe(event)
                 if line:
-                    # Markup is off because names and errors may hold square brackets.
-                    self._bars.console.print(line, markup=False, highlight=False)
+                    # Names and errors may hold square brackets and colons; paths must stay in one piece.
+                    self._bars.console.print(
+                        line, markup=False, emoji=False, highlight=False, soft_wrap=True
+                    )
 
 
 def describe(event: Event) -> str:

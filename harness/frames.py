@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +63,10 @@ def read_frame(folder: Path, view: View) -> tuple[Image, Depth | None]:
     depth = None
     if depth_path.exists():
         try:
-            with np.load(depth_path, allow_pickle=False) as stored:
+            # From memory, because numpy leaves the file open when it is damaged.
+            with np.load(io.BytesIO(depth_path.read_bytes()), allow_pickle=False) as stored:
                 depth = stored["depth"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             raise DataError(f"the stored depth cannot be read: {error}", where=str(depth_path)) from error
     return read_rgb8(folder / f"{view.name}.png"), depth
 

@@ -54,6 +54,7 @@ class SceneEntry:
         count: Number of time steps, None for all.
         train: Indices into the canonical order of views.
         test: Indices into the canonical order of views.
+        train_views: For "around-train": names of the training views.
     """
 
     id: str
@@ -61,6 +62,7 @@ class SceneEntry:
     count: int | None = None
     train: tuple[int, ...] = ()
     test: tuple[int, ...] = ()
+    train_views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +72,28 @@ class Split:
     Attributes:
         rule: "all-train" (test views come from the shift, or are the training views), "every-nth" (indices
             divisible by `every` are tested, the rest trained), "few-views" (test as before; `views` training
-            views spread evenly over the rest, as RegNeRF does), "ids" (explicit indices).
-        every: For "every-nth" and "few-views".
-        views: For "few-views".
+            views spread evenly over the rest, as RegNeRF does), "ids" (explicit indices), "train-every-nth"
+            (indices divisible by `every` are trained, the rest tested), "spread-views" (as "few-views", but
+            spread by the distance between cameras, see `recgen_bench.harness.selection.spread`),
+            "around-train" (the scene names its training views; every `every`-th frame from `margin` before
+            the first to `margin` after the last is tested, training views left out).
+        every: For all rules but "all-train" and "ids".
+        views: For "few-views" and "spread-views".
         train: For "ids".
         test: For "ids".
+        margin: For "around-train", in frames.
+        disjoint: A view that is trained on is not tested, whatever the lists say.
     """
 
-    rule: Literal["all-train", "every-nth", "few-views", "ids"]
+    rule: Literal[
+        "all-train", "every-nth", "few-views", "ids", "train-every-nth", "spread-views", "around-train"
+    ]
     every: int = 8
     views: int = 3
     train: tuple[int, ...] = ()
     test: tuple[int, ...] = ()
+    margin: int = 10
+    disjoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +116,28 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a training view that is shown: a window that moves from frame to frame and turns back.
+
+    It moves by `step` pixels a frame on both axes at once, and turns back where the next step would leave the
+    image. Everything outside is black and masked.
+
+    Attributes:
+        width: Pixels, at the protocol's resolution.
+        height: Pixels.
+        x: Left edge at frame 0, pixels.
+        y: Upper edge at frame 0, pixels.
+        step: Pixels.
+    """
+
+    width: int
+    height: int
+    x: int
+    y: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Protocol:
     """One published way to compute numbers.
 
@@ -123,6 +157,10 @@ class Protocol:
         shift: Lane shift, None for protocols without one.
         metrics: Name -> version.
         seeds: Run when no seed is named.
+        masks: Where the data set's masks count: in "all" views, in "test" views only, or in "none".
+        points: Which of the data set's points a method gets: "all", those "in-train-views" (inside what is
+            shown of at least one training view, whether hidden there or not), or "none".
+        window: What is shown of a training view; None for all of it.
     """
 
     name: str
@@ -140,6 +178,9 @@ class Protocol:
     resolution: Resolution = field(default_factory=Resolution)
     shift: Shift | None = None
     seeds: tuple[int, ...] = (0,)
+    masks: Literal["all", "test", "none"] = "all"
+    points: Literal["all", "in-train-views", "none"] = "all"
+    window: Window | None = None
 
     @property
     def hash(self) -> str:
@@ -236,10 +277,24 @@ def _complaints(protocol: Protocol) -> Iterator[str]:
         yield "lists no scene and is not open"
     if len(set(ids)) < len(ids):
         yield "lists a scene twice"
-    if split.every < 2 and split.rule in ("every-nth", "few-views"):
+    if split.every < 2 and split.rule in ("every-nth", "few-views", "spread-views"):
         yield "tests every view"
-    if split.views < 1 and split.rule == "few-views":
+    if split.every < 2 and split.rule == "train-every-nth":
+        yield "trains on every view"
+    if split.views < 1 and split.rule in ("few-views", "spread-views"):
         yield "trains on no view"
+    around = split.rule == "around-train"
+    if around and (split.every < 1 or split.margin < 0):
+        yield "tests no view around its training views"
+    if any(bool(entry.train_views) != around for entry in protocol.scenes) or (
+        around and protocol.open_scenes
+    ):
+        yield 'must name the training views of every scene for "around-train", and only for it'
+    window = protocol.window
+    if window is not None and (
+        min(window.width, window.height, window.step) < 1 or min(window.x, window.y) < 0
+    ):
+        yield "has a window without size, or one that does not move"
     if shift is not None and not shift.distances:
         yield "has a shift without distances"
     if shift is not None and min(shift.distances, default=0) < 0:

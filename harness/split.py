@@ -10,6 +10,8 @@ import numpy as np
 from recgen_bench.harness.errors import DataError, ProtocolError, located
 from recgen_bench.harness.protocol import Protocol, SceneEntry, Shift, Split, format_metres
 from recgen_bench.harness.scene import Capture, Scene, View
+from recgen_bench.harness.selection import around, named, spread
+from recgen_bench.harness.shown import kept_points, shown_views
 from recgen_bench.harness.trajectory import shift_lane
 
 
@@ -30,7 +32,7 @@ def divide(capture: Capture, protocol: Protocol, shift: float | None) -> tuple[S
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError("two views have the same name", got=twice, where=capture.id)
     with located(capture.id):
-        train_ids, test_ids = split_indices(len(names), protocol.split, protocol.scene(capture.id))
+        train_ids, test_ids = _chosen(capture.views, protocol.split, protocol.scene(capture.id))
     for index in (*train_ids, *test_ids):
         if not 0 <= index < len(names):
             expected = f"below {len(names)}, the number of views found"
@@ -45,12 +47,14 @@ def divide(capture: Capture, protocol: Protocol, shift: float | None) -> tuple[S
     if not train or not test:
         got = f"{len(train)} training and {len(test)} test views of {len(names)}"
         raise DataError("the split leaves nothing to train or to test", got=got, where=capture.id)
+    with located(capture.id):
+        train, test = shown_views(train, test, protocol)
     scene = Scene(
         dataset=capture.dataset,
         id=capture.id,
         train=train,
         test=test,
-        points=capture.points,
+        points=kept_points(capture.points, train, protocol),
         actors=capture.actors,
         lanes=capture.lanes,
         has_sky=capture.has_sky,
@@ -77,8 +81,12 @@ def split_indices(count: int, split: Split, entry: SceneEntry | None = None) -> 
         return list(split.train), list(split.test)
     if split.rule == "all-train":
         return everything, everything
+    if split.rule in ("spread-views", "around-train"):
+        raise ProtocolError("this rule looks at the cameras, not at their number", got=split.rule)
     test = everything[:: split.every]
     pool = [index for index in everything if index % split.every]
+    if split.rule == "train-every-nth":
+        return test, pool
     if split.rule == "few-views":
         if split.views > len(pool):
             raise ProtocolError(
@@ -87,6 +95,21 @@ def split_indices(count: int, split: Split, entry: SceneEntry | None = None) -> 
         # Python and numpy both round half to even, as RegNeRF does.
         pool = [pool[round(position)] for position in np.linspace(0, len(pool) - 1, split.views)]
     return pool, test
+
+
+def _chosen(views: Sequence[View], split: Split, entry: SceneEntry) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the training and test indices, for every rule."""
+    if split.rule == "around-train":
+        train = named(views, entry.train_views)
+        return train, around(views, train, split.margin, split.every)
+    if split.rule == "spread-views" and not (entry.train or entry.test):
+        pool = [index for index in range(len(views)) if index % split.every]
+        picked = spread([views[index].camera.centre for index in pool], split.views)
+        return [pool[place] for place in picked], range(0, len(views), split.every)
+    train, test = split_indices(len(views), split, entry)
+    if split.disjoint:
+        test = [index for index in test if index not in train]
+    return train, test
 
 
 def shifted_views(

@@ -101,8 +101,12 @@ def decode(path: Path, content: bytes | None = None) -> Image:
         return np.asarray(image.convert("RGB"))
 
 
-def decode_mask(path: Path) -> Image:
+def decode_mask(path: Path, white: bool = False) -> Image:
     """Return (H, W) uint8, 255 where the mask is not black (nerfstudio's rule) and 0 elsewhere.
+
+    Args:
+        path: The file.
+        white: 255 only where all channels hold the largest value (the rule of DTU and ScanNet++).
 
     Raises:
         DataError: Missing or damaged.
@@ -113,7 +117,9 @@ def decode_mask(path: Path) -> Image:
         plane = np.asarray(image)
         if image.mode in ("RGBA", "LA"):
             plane = plane[..., :-1]
-    lit = plane.reshape(*plane.shape[:2], -1).any(axis=2)
+    channels = plane.reshape(*plane.shape[:2], -1)
+    largest = {np.dtype(np.bool_): 1, np.dtype(np.uint8): 255}.get(plane.dtype, 65535)
+    lit = (channels >= largest).all(axis=2) if white else channels.any(axis=2)
     return np.where(lit, np.uint8(255), np.uint8(0))
 
 

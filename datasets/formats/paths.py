@@ -60,7 +60,7 @@ def scene_names(source: Path | None, is_scene: IsScene, layout: str) -> tuple[st
     Raises:
         DataError: The folder is missing, or neither it nor its sub-folders hold a scene.
     """
-    folder = _existing(source, layout)
+    folder = existing(source, layout)
     if _holds(folder, is_scene):
         return (folder.resolve().name,)
     names = _children(folder, is_scene)
@@ -75,13 +75,8 @@ def scene_folder(request: Request, is_scene: IsScene, layout: str) -> Path:
     Raises:
         DataError: It is missing or is not a scene; the message says where the scene may be instead.
     """
-    source = _existing(request.source, layout)
-    if request.first != 0 or request.count is not None:
-        raise DataError(
-            "this format has no time steps to choose from",
-            got=f"first {request.first}, count {request.count}",
-            where=str(source),
-        )
+    source = existing(request.source, layout)
+    no_time_steps(request)
     if request.scene is None:
         if not _holds(source, is_scene):
             raise _not_a_scene(source, is_scene, layout)
@@ -111,7 +106,23 @@ def only_cameras(views: tuple[View, ...], wanted: tuple[str, ...]) -> tuple[View
     return tuple(view for view in views if not wanted or view.camera.sensor in wanted)
 
 
-def _existing(source: Path | None, layout: str) -> Path:
+def no_time_steps(request: Request) -> None:
+    """Refuse a range of time steps, which only recorded driving data have.
+
+    Raises:
+        DataError: The request names one.
+    """
+    if request.first != 0 or request.count is not None:
+        got = f"first {request.first}, count {request.count}"
+        raise DataError("this format has no time steps to choose from", got=got, where=str(request.source))
+
+
+def existing(source: Path | None, layout: str) -> Path:
+    """Return the user's folder.
+
+    Raises:
+        DataError: None was given, or it is missing or a file.
+    """
     if source is None:
         raise DataError(
             "this data set is read from a folder and none was given",

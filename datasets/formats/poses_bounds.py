@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import math
-import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from recgen_bench.datasets.formats.distortion import Lens
+from recgen_bench.datasets.formats.npy import parse_npy
 from recgen_bench.harness.errors import DataError, located
 from recgen_bench.harness.scene import Float, rigid
 
-_MAX_HEADER = 4096
 _ROW = 17
+_WHAT = "a table of poses and bounds"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,40 +58,17 @@ def read_poses_bounds(path: Path) -> tuple[PosedRow, ...]:
 
 
 def _table(path: Path) -> Float:
-    """Return (N, 17) float64, having checked the header against the bytes before anything is allocated."""
-    damage = (
-        ValueError,
-        SyntaxError,
-        TypeError,
-        EOFError,
-        OverflowError,
-        RecursionError,
-        tokenize.TokenError,
-    )
+    """Return (N, 17) float64."""
     try:
         data = path.read_bytes()
-        stream = io.BytesIO(data)
-        version = np.lib.format.read_magic(stream)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[
-            version
-        ]
-        shape, by_column, dtype = read(stream, max_header_size=_MAX_HEADER)
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
-    except (*damage, KeyError, UserWarning) as error:
+    table = parse_npy(data, str(path), _WHAT, "f")
+    if table.ndim != 2 or table.shape[1] != _ROW or table.shape[0] < 1:
         raise DataError(
-            "the header is not that of a .npy file", got=str(error)[:120], where=str(path)
-        ) from error
-    if dtype.kind != "f" or len(shape) != 2 or shape[1] != _ROW or shape[0] < 1:
-        got = f"{dtype} {shape}"
-        raise DataError(
-            "not a table of poses and bounds", got=got, expected=f"float (N, {_ROW})", where=str(path)
+            f"not {_WHAT}",
+            got=f"shape {table.shape}",
+            expected=f"(N, {_ROW})",
+            where=str(path),
         )
-    left = len(data) - stream.tell()
-    if left != math.prod(shape) * dtype.itemsize:
-        expected = f"{math.prod(shape) * dtype.itemsize} after byte {stream.tell()}"
-        raise DataError(
-            "the file has the wrong length", got=f"{left} bytes", expected=expected, where=str(path)
-        )
-    values = np.frombuffer(data, dtype, offset=stream.tell())
-    return values.reshape(shape, order="F" if by_column else "C").astype(np.float64)
+    return table

@@ -62,13 +62,23 @@ class Intrinsics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One frame: clean relative file names, (4, 4) rigid OpenCV camera-to-world, its own intrinsics."""
+    """One frame.
+
+    Attributes:
+        file: Clean relative name.
+        c2w: (4, 4) rigid, OpenCV axes.
+        intrinsics: Its own, or the file's.
+        mask: Clean relative name.
+        depth: Clean relative name.
+        bad: The file flags it with "is_bad", as ScanNet++ does with blurred photographs.
+    """
 
     file: str
     c2w: Float
     intrinsics: Intrinsics
     mask: str | None
     depth: str | None
+    bad: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,12 +101,13 @@ class Transforms:
     depth_unit: float
 
 
-def read_transforms(path: Path, key: str = "frames") -> Transforms:
+def read_transforms(path: Path, key: str = "frames", required: bool = True) -> Transforms:
     """Read a file.
 
     Args:
         path: The file.
         key: List of frames to read; ScanNet++ keeps its test frames under "test_frames".
+        required: Whether the list must be there; else no frames are returned when it is absent.
 
     Raises:
         DataError: Not JSON, wrong types, a frame listed twice, or a pose that is not rigid; the message names
@@ -105,7 +116,9 @@ def read_transforms(path: Path, key: str = "frames") -> Transforms:
     data = _json(path)
     with located(str(path)):
         listed = data.get(key)
-        if not isinstance(listed, list) or not listed:
+        absent = listed is None and not required
+        listed = [] if absent else listed
+        if not isinstance(listed, list) or not (listed or absent):
             raise DataError(
                 f'there is no list "{key}" of frames', got=_shown(listed), expected="at least one frame"
             )
@@ -200,7 +213,10 @@ def _frame(data: Mapping[str, Any], entry: object, where: str) -> Frame:
             None if not entry.get(key) else relative(entry[key], f'{where} ({file}), "{key}"')
             for key in ("mask_path", "depth_file_path")
         )
-        return Frame(file, c2w, _intrinsics({**data, **entry}), mask, depth)
+        bad = entry.get("is_bad", False)
+        if bad not in (True, False, None):
+            raise DataError('"is_bad" is neither true nor false', got=_shown(bad))
+        return Frame(file, c2w, _intrinsics({**data, **entry}), mask, depth, bool(bad))
 
 
 def _intrinsics(values: Mapping[str, Any]) -> Intrinsics:

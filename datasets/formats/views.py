@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from recgen_bench.harness.errors import DataError, located
 from recgen_bench.harness.protocol import Resolution
 from recgen_bench.harness.scene import Camera, Depth, Float, Image, Mask, View
 
+MaskRule = Literal["not-black", "white", "white-nearest"]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
@@ -30,12 +33,16 @@ class Photo:
         lens: At the size the model declares.
         c2w: (4, 4) rigid camera-to-world, OpenCV axes.
         where: Model file and frame, for error messages.
-        mask: File that is black where pixels do not count.
+        mask: File that says which pixels count.
+        mask_rule: "not-black": stored values above 0 count; "white": only 255 does. A target pixel counts
+            when all the stored pixels under it do, or, for "white-nearest", when the one at its centre does.
         depth: 16-bit PNG of z-depth.
         depth_unit: World units per stored depth value.
         sensor: Name of the physical camera.
         pinhole: The undistorted camera, where a protocol fixes one; None derives it from the lens.
         divisor: What the file at `path` was shrunk by beforehand; 1 when it is the full size.
+        frame: Time step; None for the place among the photographs. A data set that leaves frames out counts
+            them here, so that the others keep their numbers.
     """
 
     name: str
@@ -44,11 +51,13 @@ class Photo:
     c2w: Float
     where: str
     mask: Path | None = None
+    mask_rule: MaskRule = "not-black"
     depth: Path | None = None
     depth_unit: float = 1.0
     sensor: str = "camera"
     pinhole: Lens | None = None
     divisor: int = 1
+    frame: int | None = None
 
 
 def make_views(photos: Sequence[Photo], resolution: Resolution) -> tuple[View, ...]:
@@ -64,8 +73,8 @@ def make_views(photos: Sequence[Photo], resolution: Resolution) -> tuple[View, .
     ordered = sorted(photos, key=lambda photo: photo.name)
     names = view_names([photo.name for photo in ordered])
     return tuple(
-        _view(photo, name, frame, resolution)
-        for frame, (photo, name) in enumerate(zip(ordered, names, strict=True))
+        _view(photo, name, place if photo.frame is None else photo.frame, resolution)
+        for place, (photo, name) in enumerate(zip(ordered, names, strict=True))
     )
 
 
@@ -137,7 +146,7 @@ def _view(photo: Photo, name: str, frame: int, resolution: Resolution) -> View:
         name,
         camera,
         partial(_read_image, photo.path, loaded, warp),
-        None if photo.mask is None else partial(_read_mask, photo.mask, warp),
+        None if photo.mask is None else partial(_read_mask, photo.mask, photo.mask_rule, warp),
         None if photo.depth is None else partial(_read_depth, photo.depth, photo.depth_unit, warp),
         source=str(photo.path),
     )
@@ -187,13 +196,13 @@ def _read_image(path: Path, size: Size, warp: _Warp) -> Image:
     return undistort(pixels, warp.lens, warp.pinhole, warp.size)
 
 
-def _read_mask(path: Path, warp: _Warp) -> Mask:
-    # A target pixel counts only when all the pixels it is made of do.
-    pixels = decode_mask(path)
+def _read_mask(path: Path, rule: MaskRule, warp: _Warp) -> Mask:
+    pixels = decode_mask(path, white=rule != "not-black")
     width, height = warp.size
-    if pixels.shape[0] < height or pixels.shape[1] < width:
+    if rule == "white-nearest" or pixels.shape[0] < height or pixels.shape[1] < width:
         pixels = pick(pixels.astype(np.float32), warp.lens, warp.pinhole, warp.size).astype(np.uint8)
         return np.asarray(pixels == 255)
+    # A target pixel counts only when all the pixels it is made of do.
     return np.asarray(undistort(pixels, warp.lens, warp.pinhole, warp.size) == 255)
 
 

@@ -20,9 +20,9 @@ MOUNT = (1.2, 0.0, 2.0)
 RANGE = 75.0
 NOISE = 0.02
 """Standard deviation of the measured range in metres."""
-BEAMS, STEPS = 38, 28
+BEAMS, STEPS = 38, 31
 """Scan lines, and directions along each of them per frame."""
-LOWEST, HIGHEST, BREADTH = -28.0, 26.0, 100.0
+LOWEST, HIGHEST, BREADTH = -28.0, 26.0, 95.0
 """Degrees below and above the horizon, and to either side of the heading."""
 
 
@@ -52,12 +52,13 @@ def scan(world: World) -> Scan:
 def _sweep(world: World, frame: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
     """Return (N, 3) places, (N, 3) colours and (N,) owners of one frame's points."""
     spread = np.linspace(-1, 1, BEAMS)
-    # Scan lines lie closer together near the horizon, where distant things are.
-    spread = np.sign(spread) * np.abs(spread) ** 1.5
+    # Scan lines lie closer together near the horizon, and their points ahead, where distant things are.
+    spread = np.sign(spread) * np.abs(spread) ** 1.1
     lines = np.radians(np.where(spread < 0, -LOWEST, HIGHEST) * spread)
     elevation = lines[:, None] + rng.normal(0, 0.002, (BEAMS, STEPS))
     turn = np.linspace(-BREADTH, BREADTH, STEPS, endpoint=False)[None, :]
-    turn = np.radians(turn + rng.uniform(0, 2 * BREADTH / STEPS, (BEAMS, STEPS)))
+    turn = (turn + rng.uniform(0, 2 * BREADTH / STEPS, (BEAMS, STEPS))) / BREADTH
+    turn = np.radians(BREADTH * np.sign(turn) * np.abs(turn) ** 1.4)
     level = np.cos(elevation)
     local = np.stack([level * np.cos(turn), level * np.sin(turn), np.sin(elevation)], -1).reshape(-1, 3)
     ego = ego_pose(world.layout, frame)

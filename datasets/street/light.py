@@ -49,7 +49,7 @@ def draw_light(seed: int) -> Light:
     elevation, azimuth = np.radians(rng.uniform(28, 58)), rng.uniform(0, 2 * np.pi)
     sun = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
     weather = rng.choice(3, p=[0.6, 0.22, 0.18])
-    strength, fill, cover = [(1.0, 0.50, rng.uniform(0.2, 0.5)), (0.5, 0.72, 0.6), (0.08, 0.98, 0.85)][
+    strength, fill, cover = [(1.0, 0.58, rng.uniform(0.2, 0.5)), (0.5, 0.82, 0.6), (0.08, 1.12, 0.85)][
         weather
     ]
     warmth = np.array([1.0, 0.93, 0.80]) ** rng.uniform(0.5, 1.3)
@@ -63,12 +63,12 @@ def draw_light(seed: int) -> Light:
     tone = rng.uniform(0.92, 1.08)
     return Light(
         np.array(sun, np.float32),
-        (1.15 * strength * warmth).astype(np.float32),
+        (1.35 * strength * warmth).astype(np.float32),
         (fill * clear * tone).astype(np.float32),
         (0.42 * fill * np.array([1.0, 0.96, 0.9]) + 0.1 * strength).astype(np.float32),
         (zenith * tone).astype(np.float32),
         (horizon * tone).astype(np.float32),
-        float(rng.uniform(450, 900) / (1 + 0.6 * weather)),
+        float(rng.uniform(450, 900) / (1 + 0.25 * weather)),
         float(cover),
     )
 

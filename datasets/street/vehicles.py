@@ -220,7 +220,7 @@ def _truck(paint: NDArray) -> Mesh:
     x, y = length / 2, width / 2
     pale = np.array([0.62, 0.62, 0.60])
     parts = [box((-x, -y, 0.75), (x - 1.9, y, height), Material.PLAIN, pale)]
-    parts.append(box((-x, -y + 0.2, 0.45), (x - 0.3, y - 0.2, 0.8), Material.PAINT, (0.02, 0.02, 0.02)))
+    parts.append(box((-x, -y + 0.2, 0.45), (x - 0.3, y - 0.2, 0.74), Material.PAINT, (0.02, 0.02, 0.02)))
     parts.append(box((x - 1.75, -y + 0.1, 0.4), (x, y - 0.1, 1.35), Material.PAINT, paint))
     cab = [[(x - 1.75, -y + 0.1, 1.35), (x - 1.75, y - 0.1, 1.35)], [(x, -y + 0.1, 1.35), (x, y - 0.1, 1.35)]]
     top = [

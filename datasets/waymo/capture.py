@@ -41,7 +41,7 @@ def make_capture(
     """Return the capture of a segment.
 
     Its world has the vehicle pose of the first time step as origin, as in DriveStudio. `Camera.frame` and
-    `Actor.frames` count time steps of the whole segment; `Camera.time` counts seconds from the first one used.
+    `Actor.frames` count time steps of the whole segment; `Camera.time` is in seconds from the first one used.
 
     Args:
         segment: The wanted time steps.

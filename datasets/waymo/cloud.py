@@ -93,8 +93,9 @@ class Gathered:
 class Cloud:
     """The thinned lidar of a segment.
 
-    A point is kept where a view of its own time step sees it, and takes the colour of the pixel it falls on; a
-    car in between is not looked for. Where no view of the scene has an image, all points are kept, in grey.
+    A point is kept where a view of its own time step sees it, and takes the colour of the pixel it falls on;
+    what stands in between is not looked for. Where no view of the scene has an image, all points are kept, in
+    grey.
 
     Args:
         sweeps: The lidar.
@@ -141,7 +142,7 @@ class Cloud:
 
 
 def colours(xyz: Float, views: Sequence[View]) -> tuple[NDArray[np.bool_], Image]:
-    """Return which (N, 3) world points some view sees, and the (N, 3) uint8 colours the first one gives them."""
+    """Return which of (N, 3) points in the world some view sees, and the colours the first one gives them."""
     seen = np.zeros(len(xyz), np.bool_)
     rgb = np.zeros((len(xyz), 3), np.uint8)
     for view in views:
@@ -170,7 +171,7 @@ def depth(sweeps: Sweeps, index: int, camera: Camera) -> Depth:
 def project(
     xyz: Float, camera: Camera
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Float]:
-    """Return index, pixel row, pixel column and z-depth of the (N, 3) world points inside a camera's image."""
+    """Return index, pixel row, pixel column and z-depth of those (N, 3) world points that a camera sees."""
     w2c = camera.w2c
     local = xyz @ w2c[:3, :3].T + w2c[:3, 3]
     index = np.nonzero(local[:, 2] > NEAREST)[0]

@@ -1,8 +1,8 @@
 """CRC-32C (Castagnoli) over megabytes, in numpy.
 
-A CRC is linear over GF(2). So the data are cut into blocks of equal length whose CRCs are computed side by side,
-four bytes a step, and neighbours are joined pairwise: the left one is advanced over the length of the right one
-by a 32x32 bit matrix, then both are added.
+A CRC is linear over GF(2). So the data are cut into blocks of equal length whose CRCs are computed side by
+side, four bytes a step, and neighbours are joined pairwise: the left one is advanced over the length of the
+right one by a 32x32 bit matrix, then both are added.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHORT = 64
 
 
 def masked_crc32c(data: bytes) -> int:
-    """Return the CRC as TFRecord stores it: rotated right by 15 bits and offset, so that CRCs of CRCs differ."""
+    """Return the CRC as TFRecord stores it: rotated right by 15 bits, with an offset added."""
     crc = crc32c(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
@@ -84,9 +84,9 @@ def _apply(matrix: Words, states: Words) -> Words:
 
 @functools.cache
 def _byte_table() -> Words:
-    table = np.arange(256, dtype=np.uint32)
+    table: Words = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        table = np.where(table & 1, (table >> 1) ^ np.uint32(_POLYNOMIAL), table >> 1)
+        table = np.asarray((table >> 1) ^ (table & 1) * np.uint32(_POLYNOMIAL), np.uint32)
     return table
 
 
@@ -95,12 +95,11 @@ def _word_tables() -> tuple[Words, Words]:
     """Return what four zero bytes make of the lower and of the upper 16 bits of a state."""
     table = _byte_table()
     each = np.arange(65536, dtype=np.uint32)
-    halves = []
-    for state in (each, each << 16):
-        for _ in range(4):
-            state = table[state & 0xFF] ^ (state >> 8)
-        halves.append(state)
-    return halves[0], halves[1]
+    low, high = each, each << np.uint32(16)
+    for _ in range(4):
+        low = table[low & 0xFF] ^ (low >> np.uint32(8))
+        high = table[high & 0xFF] ^ (high >> np.uint32(8))
+    return low, high
 
 
 @functools.cache

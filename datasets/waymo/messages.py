@@ -1,9 +1,10 @@
 """The protocol-buffer messages of Waymo's v1 files, declared here so that no generated module is needed.
 
-Only the fields that are read are declared; protobuf skips the rest. The descriptors live in a pool and a package
-of their own, so that they never clash with Waymo's wheel in the same process. Enumerations are declared as int32
-and texts as bytes: values of newer releases and damaged texts then arrive unchanged. The packed numbers of a
-`Matrix` are declared as bytes too, which is the same on the wire, and become an array without a copy.
+Only the fields that are read are declared; protobuf skips the rest. The descriptors live in a pool and a
+package of their own, so that they never clash with Waymo's wheel in the same process. Enumerations are
+declared as int32 and texts as bytes: values of newer releases and damaged texts then arrive unchanged. The
+packed numbers of a `Matrix` are declared as bytes too, which is the same on the wire, and become an array
+without a copy.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from recgen_bench.harness.errors import DataError
 
 PACKAGE = "recgen_bench.waymo"
 
-# Each field is "number name type", a star marks repeated fields. Numbers: dataset.proto, label.proto, map.proto
-# and scenario.proto of waymo-research/waymo-open-dataset.
+# Each field is "number name type", a star marks repeated fields. Numbers: dataset.proto, label.proto,
+# map.proto and scenario.proto of waymo-research/waymo-open-dataset.
 _SCHEMA: dict[str, str] = {
     "Frame": """1 context Context, 2 timestamp_micros int64, 3 pose Transform, 4 images CameraImage*,
         5 lasers Laser*, 6 laser_labels Label*, 8 camera_labels CameraLabels*,
         9 projected_lidar_labels CameraLabels*, 10 map_features MapFeature*, 11 map_pose_offset Vector""",
-    "Context": "1 name bytes, 2 camera_calibrations CameraCalibration*, 3 laser_calibrations LaserCalibration*",
+    "Context": """1 name bytes, 2 camera_calibrations CameraCalibration*,
+        3 laser_calibrations LaserCalibration*""",
     "CameraCalibration": """1 name int32, 2 intrinsic double*, 3 extrinsic Transform, 4 width int32,
         5 height int32""",
     "CameraImage": "1 name int32, 2 image bytes, 3 pose Transform, 5 pose_timestamp double",

@@ -105,7 +105,7 @@ def to_points(image: Matrix, laser: Laser, poses: Matrix | None = None, ego: Flo
         image: (H, W, C) float32 with the range in metres in channel 0; pixels with 0 or less are empty.
         laser: Its calibration.
         poses: (H, W, 6) float32 roll, pitch, yaw in radians and x, y, z in metres of the vehicle in the world
-            when each pixel was measured, R = Rz(yaw) Ry(pitch) Rx(roll); None when the car stood still meanwhile.
+            when each pixel was measured, R = Rz(yaw) Ry(pitch) Rx(roll); None ignores the car's motion.
         ego: (4, 4) vehicle-to-world of the frame; needed with `poses`.
 
     Raises:

@@ -19,12 +19,12 @@ FROM_OPENCV: Float = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0
 
 
 def camera_name(value: object) -> str | None:
-    """Return the name of a camera given as Waymo's number (1 is FRONT) or as text; None when it is neither."""
+    """Return the name of a camera given as Waymo's number (1 is FRONT) or as text, None for others."""
     return _named(value, CAMERAS)
 
 
 def laser_name(value: object) -> str | None:
-    """Return the name of a laser given as Waymo's number (1 is TOP) or as text; None when it is neither."""
+    """Return the name of a laser given as Waymo's number (1 is TOP) or as text, None for others."""
     return _named(value, LASERS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -63,7 +64,7 @@ def _moved(
 ) -> Gaussians:
     """Return Gaussians with some rows moved by the matrices (A, 4, 4) of their owners."""
     like = gaussians.means
-    turns = np.stack([matrix_to_quaternion(matrix[:3, :3]) for matrix in matrices])
+    turns = np.stack([_quaternion(matrix[:3, :3].tobytes()) for matrix in matrices])
     turn = torch.from_numpy(turns).to(like)[owner]
     shift = torch.from_numpy(matrices[:, :3, 3]).to(like)[owner]
     means = transform(quaternion_to_matrix(turn), gaussians.means[rows]) + shift
@@ -74,10 +75,21 @@ def _moved(
     )
     if degree == 0 or gaussians.degree == 0:
         return changed
-    blocks = np.stack([harmonics_rotation(matrix[:3, :3], gaussians.degree) for matrix in matrices])
+    blocks = np.stack([_harmonics(matrix[:3, :3].tobytes(), gaussians.degree) for matrix in matrices])
     block = torch.from_numpy(blocks).to(like)[owner]
     turned = (block[..., None] * gaussians.shN[rows][:, None]).sum(2)
     return replace(changed, shN=gaussians.shN.index_copy(0, rows, turned))
+
+
+# A training visits each pose many times, and each costs more here than in the renderer.
+@functools.lru_cache(maxsize=8192)
+def _quaternion(rotation: bytes) -> NDArray[np.float64]:
+    return matrix_to_quaternion(np.frombuffer(rotation).reshape(3, 3))
+
+
+@functools.lru_cache(maxsize=8192)
+def _harmonics(rotation: bytes, degree: int) -> NDArray[np.float64]:
+    return harmonics_rotation(np.frombuffer(rotation).reshape(3, 3), degree)
 
 
 def moved(gaussians: Gaussians, matrix: NDArray[np.float64]) -> Gaussians:

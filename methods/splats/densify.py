@@ -176,5 +176,5 @@ def _reset_opacities(population: Population, opacity: float) -> Population:
 
 
 def normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Return standard normal values of a tensor's shape, drawn on the CPU so that all devices agree."""
-    return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
+    """Return standard normal values of a tensor's shape; the generator lives on its device."""
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)

@@ -121,9 +121,9 @@ def divided(opacities: Tensor, scales: Tensor, copies: Tensor) -> tuple[Tensor, 
 
 def _draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Return (count,) indices drawn with replacement in proportion to weights, of any number of rows."""
-    edges = torch.cumsum(weights.double().cpu(), 0)
-    targets = torch.rand(count, generator=generator, dtype=torch.float64) * edges[-1]
-    return torch.searchsorted(edges, targets, right=True).clamp_max(len(weights) - 1).to(weights.device)
+    edges = torch.cumsum(weights.double(), 0)
+    targets = torch.rand(count, generator=generator, dtype=torch.float64, device=weights.device) * edges[-1]
+    return torch.searchsorted(edges, targets, right=True).clamp_max(len(weights) - 1)
 
 
 def _shake(gaussians: Gaussians, size: float, generator: torch.Generator) -> None:

@@ -75,6 +75,12 @@ class SplatModel:
         index = [track.name for track in self.tracks].index(name)
         return self.gaussians.select(self.owner == index)
 
+    def copy(self) -> SplatModel:
+        """Return the same values in memory of their own and without gradients."""
+        gaussians = self.gaussians.map(lambda tensor: tensor.detach().clone())
+        sky = None if self.sky is None else self.sky.detach().clone()
+        return replace(self, gaussians=gaussians, owner=self.owner.clone(), born=self.born.clone(), sky=sky)
+
     def to(self, device: str | torch.device) -> SplatModel:
         """Return the same model on a device."""
         sky = None if self.sky is None else self.sky.to(device)

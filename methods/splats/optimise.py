@@ -78,7 +78,7 @@ class Trainer:
         if edit_gradients is not None:
             edit_gradients(model, self.iteration)
         self._update()
-        generator = stream(self._seed, self.iteration)
+        generator = stream(self._seed, self.iteration, total.device)
         before, self.population = (
             self.population,
             self._strategy.refine(self.population, self._statistics, self.iteration, generator),
@@ -167,7 +167,7 @@ def train(
     until: int,
     edit_gradients: EditGradients | None = None,
 ) -> SplatModel:
-    """Train up to an iteration, from the phase's snapshot if there is one, and return the model.
+    """Train up to an iteration, from the phase's snapshot if there is one, and return a copy of the model.
 
     Args:
         trainer: What to train; restored from the snapshot.
@@ -194,7 +194,7 @@ def train(
                 if not math.isfinite(value):
                     raise MethodFailed("training diverged: the loss is not finite", got=f"iteration {done}")
                 run.report(done, until, {"loss": value, "gaussians": float(len(trainer.population))})
-    return trainer.model()
+    return trainer.model().copy()
 
 
 def freeze(model: SplatModel, rows: Tensor, names: Sequence[str]) -> None:

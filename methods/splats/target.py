@@ -70,8 +70,8 @@ def shuffled(targets: Sequence[Target], seed: int) -> Callable[[int], list[Targe
     return visit
 
 
-def stream(seed: int, step: int) -> torch.Generator:
-    """Return a CPU generator for one step: unrelated between steps and seeds, the same after a restart."""
+def stream(seed: int, step: int, device: str | torch.device = "cpu") -> torch.Generator:
+    """Return a generator for one step: unrelated between steps and seeds, the same after a restart."""
     digest = hashlib.sha256(f"{seed}/{step}".encode()).digest()
     # torch's Mersenne twister looks at 32 bits of its seed.
-    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:4], "little"))

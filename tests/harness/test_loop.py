@@ -12,7 +12,6 @@ import pytest
 from recgen_bench.harness import checkpoint
 from recgen_bench.harness.errors import DataError, MethodFailed, OutputError, PluginError, ProtocolError
 from recgen_bench.harness.events import CellFinished, CellStarted, Note
-from recgen_bench.harness.executors import inline
 from recgen_bench.harness.frames import quantise, read_frame
 from recgen_bench.harness.loop import fail_cell, forget_cell, open_scene, run_cell
 from recgen_bench.harness.record import Record, Status, image_hash
@@ -454,15 +453,6 @@ def test_a_cell_that_could_not_begin_has_a_record_too(bench, cell):
     assert record.status is Status.FAILED
     assert record.reason == "no such scene\n  next:     look again"
     assert Record.read(bench.folder(cell) / "record.json") == record
-
-
-def test_the_inline_executor_runs_in_order(cells):
-    planned = cells()
-    begun = []
-    records = inline(planned, lambda cell: begun.append(cell) or len(begun))
-    assert begun == []
-    assert list(records) == [1, 2, 3, 4, 5, 6]
-    assert begun == list(planned)
 
 
 def test_what_killed_writers_left_is_removed(bench, cell):

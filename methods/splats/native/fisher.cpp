@@ -35,21 +35,46 @@ inline Float uncover(Float& behind, const Stroke& stroke, Float color, Float sha
   return keep(stroke.unclamped, fnma(behind, share, gain));
 }
 
-inline void add_moments(Float s, Float e, Float y, Float* sum) {
-  Float ee = e * e, ey = e * y, yy = y * y;
-  Float see = s * ee, sey = s * ey, syy = s * yy;
-  sum[0] += s, sum[1] += see, sum[2] += sey, sum[3] += syy;
-  sum[4] = fma(see, e, sum[4]), sum[5] = fma(see, y, sum[5]);
-  sum[6] = fma(syy, e, sum[6]), sum[7] = fma(syy, y, sum[7]);
-  sum[8] = fma(see, ee, sum[8]), sum[9] = fma(see, ey, sum[9]), sum[10] = fma(see, yy, sum[10]);
-  sum[11] = fma(sey, yy, sum[11]), sum[12] = fma(syy, yy, sum[12]);
-}
+// The sums over one row of blocks, in which y is the same vector: only powers of e have to be told apart.
+template <bool kWithView>
+struct RowSums {
+  Float s[5];                          // s e^k
+  Float view[kWithView ? 3 : 1][3];    // alpha T h_c e^k per channel
 
-inline void add_view_moments(Float t, Float e, Float y, Float* sum) {
-  Float te = t * e, ty = t * y;
-  sum[0] += te, sum[1] += ty;
-  sum[2] = fma(te, e, sum[2]), sum[3] = fma(te, y, sum[3]), sum[4] = fma(ty, y, sum[4]);
-}
+  void clear() {
+    for (Float& v : s) v = 0.f;
+    for (auto& channel : view)
+      for (Float& v : channel) v = 0.f;
+  }
+
+  void add(Float value, Float e) {
+    Float e1 = value * e, e2 = e1 * e;
+    s[0] += value, s[1] += e1, s[2] += e2;
+    s[3] = fma(e2, e, s[3]), s[4] = fma(e2, e * e, s[4]);
+  }
+
+  void add_view(int channel, Float value, Float e) {
+    Float e1 = value * e;
+    view[channel][0] += value, view[channel][1] += e1;
+    view[channel][2] = fma(e1, e, view[channel][2]);
+  }
+
+  // Adds the row's part to the moments of the splat.
+  void fold(Float y, Float* sum) const {
+    Float yy = y * y, yyy = yy * y;
+    sum[1] += s[0], sum[2] += s[2], sum[3] = fma(s[1], y, sum[3]), sum[4] = fma(s[0], yy, sum[4]);
+    sum[5] += s[3], sum[6] = fma(s[2], y, sum[6]), sum[7] = fma(s[1], yy, sum[7]), sum[8] = fma(s[0], yyy, sum[8]);
+    sum[9] += s[4], sum[10] = fma(s[3], y, sum[10]), sum[11] = fma(s[2], yy, sum[11]);
+    sum[12] = fma(s[1], yyy, sum[12]), sum[13] = fma(s[0], yy * yy, sum[13]);
+    if constexpr (kWithView)
+      for (int c = 0; c < 3; c++) {
+        Float* moments = sum + kPlain + 5 * c;
+        moments[0] += view[c][1], moments[1] = fma(view[c][0], y, moments[1]);
+        moments[2] += view[c][2], moments[3] = fma(view[c][1], y, moments[3]);
+        moments[4] = fma(view[c][0], yy, moments[4]);
+      }
+  }
+};
 
 template <int kTerms>
 static void measure_tile(const Context& c, std::int64_t which, const float* rgb, float* slots) {
@@ -66,23 +91,33 @@ static void measure_tile(const Context& c, std::int64_t which, const float* rgb,
     Float red = s.color[0], green = s.color[1], blue = s.color[2];
     Float sum[kPadded];
     for (Float& v : sum) v = 0.f;
-    each_block(tile, Brush(s, tile), c.blocks[k], [&](int b, const Print& print) {
+    const Brush brush(s, tile);
+    RowSums<kTerms == kView> sums;
+    sums.clear();
+    int row = __builtin_ctzll(c.blocks[k]) / kAcross;
+    each_block(tile, brush, c.blocks[k], [&](int b, const Print& print) {
+      if (b / kAcross != row) {
+        sums.fold(tile.down[row] - brush.y, sum);
+        sums.clear();
+        row = b / kAcross;
+      }
       Stroke stroke = blend(tile, print, b);
       Float share = stroke.alpha * reciprocal(1.f - stroke.alpha);
       Float hr = uncover(behind[b].red, stroke, red, share);
       Float hg = uncover(behind[b].green, stroke, green, share);
       Float hb = uncover(behind[b].blue, stroke, blue, share);
       sum[0] = fma(stroke.weight, stroke.weight, sum[0]);
-      add_moments(fma(hr, hr, fma(hg, hg, hb * hb)), print.e, print.y, sum + 1);
+      sums.add(fma(hr, hr, fma(hg, hg, hb * hb)), print.e);
       if constexpr (kTerms == kView) {
-        add_view_moments(stroke.weight * hr, print.e, print.y, sum + 14);
-        add_view_moments(stroke.weight * hg, print.e, print.y, sum + 19);
-        add_view_moments(stroke.weight * hb, print.e, print.y, sum + 24);
+        sums.add_view(0, stroke.weight * hr, print.e);
+        sums.add_view(1, stroke.weight * hg, print.e);
+        sums.add_view(2, stroke.weight * hb, print.e);
       }
     });
-    alignas(16) float row[kPadded];
-    for (int i = 0; i < kPadded; i += 4) sum4(sum + i, row + i);
-    std::memcpy(slots + (std::size_t)c.slot[c.pairs[k].ticket] * kTerms, row, kTerms * sizeof(float));
+    sums.fold(tile.down[row] - brush.y, sum);
+    alignas(16) float total[kPadded];
+    for (int i = 0; i < kPadded; i += 4) sum4(sum + i, total + i);
+    std::memcpy(slots + (std::size_t)c.slot[c.pairs[k].ticket] * kTerms, total, kTerms * sizeof(float));
   }
 }
 

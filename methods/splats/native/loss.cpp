@@ -191,9 +191,9 @@ RECGEN_EXPORT(photometric)
   const Pair pair{rendered, target, l1_weight, ssim_weight, height, width, border};
   const double pixels = 3.0 * double(height) * double(width);
   const double windows = 3.0 * double(height - 2 * border) * double(width - 2 * border);
-  const float l1_scale = float((1.0 - lambda) / pixels), ssim_scale = float(lambda / windows);
+  const bool structure = lambda != 0;
+  const float l1_scale = float((1.0 - lambda) / pixels), ssim_scale = structure ? float(lambda / windows) : 0.0f;
   try {
-    const bool structure = lambda != 0;
     Team team{static_cast<int>(threads)};
     Buffer<double> l1(height), ssim(height);
     Buffer<float> planes(structure ? 15 * pair.size() : 0), derivatives(structure ? 9 * pair.size() : 0);
@@ -225,7 +225,7 @@ RECGEN_EXPORT(photometric)
       if (structure) means[1] += ssim[row];
     }
     means[0] /= pixels;
-    means[1] /= windows;
+    if (structure) means[1] /= windows;
   } catch (const std::bad_alloc&) {
     return kNoMemory;
   }

@@ -76,8 +76,9 @@ inline void evaluate_colors(const Input& in, const Batch& g, std::int64_t start,
     for (int k = 0; k < terms; k++)
       for (int c = 0; c < 3; c++) sum[c] += B[k][lane] * w[3 * k + c];
     for (int c = 0; c < 3; c++) {
-      if (sum[c] < 0) out.lit[lane] &= ~(1u << c);
-      value[c] = sum[c] < 0 ? 0.f : sum[c];  // NaN stays, so that it is noticed.
+      bool clamped = -FLT_MAX <= sum[c] && sum[c] < 0;  // What is not finite stays, so that it is noticed.
+      if (clamped) out.lit[lane] &= ~(1u << c);
+      value[c] = clamped ? 0.f : sum[c];
     }
   }
 }

@@ -28,12 +28,16 @@ struct Row {
 
   void look(const Lens& lens, std::int32_t row) {
     const float *r = lens.right, *d = lens.down, *f = lens.forward;
+    std::int32_t *__restrict at = texel.data(), *__restrict next_u = step_u.data(), *__restrict next_v = step_v.data();
+    float *__restrict part_u = u.data(), *__restrict part_v = v.data();
+    const std::int32_t width = lens.width, size = lens.size;
+    const float r0 = r[0], r1 = r[1], r2 = r[2], focal = lens.fx, middle = lens.cx;
     const float y = (float(row) + 0.5f - lens.cy) / lens.fy;
     const float base[3] = {y * d[0] + f[0], y * d[1] + f[1], y * d[2] + f[2]};
     const float half = 0.5f * float(lens.size), last = float(lens.size - 1);
-    for (std::int32_t i = 0; i < lens.width; ++i) {
-      const float x = (float(i) + 0.5f - lens.cx) / lens.fx;
-      const float a = x * r[0] + base[0], b = x * r[1] + base[1], c = x * r[2] + base[2];
+    for (std::int32_t i = 0; i < width; ++i) {
+      const float x = (float(i) + 0.5f - middle) / focal;
+      const float a = x * r0 + base[0], b = x * r1 + base[1], c = x * r2 + base[2];
       const float scale = 1 / (std::fabs(a) + std::fabs(b) + std::fabs(c));
       const float p = a * scale, q = b * scale;
       const float folded_p = p >= 0 ? 1 - std::fabs(q) : std::fabs(q) - 1;
@@ -42,11 +46,11 @@ struct Row {
       s = s < 0 ? 0 : s > last ? last : s;
       t = t < 0 ? 0 : t > last ? last : t;
       const std::int32_t left = std::int32_t(s), top = std::int32_t(t);
-      texel[i] = 3 * (top * lens.size + left);
-      step_u[i] = float(left) < last ? 3 : 0;
-      step_v[i] = float(top) < last ? 3 * lens.size : 0;
-      u[i] = s - float(left);
-      v[i] = t - float(top);
+      at[i] = 3 * (top * size + left);
+      next_u[i] = left < size - 1 ? 3 : 0;
+      next_v[i] = top < size - 1 ? 3 * size : 0;
+      part_u[i] = s - float(left);
+      part_v[i] = t - float(top);
     }
   }
 };
@@ -86,17 +90,18 @@ RECGEN_EXPORT(sky_behind_backward)
       row.look(*lens, y);
       const std::int64_t start = std::int64_t(y) * lens->width;
       for (std::int32_t x = 0; x < lens->width; ++x) {
-        const std::int64_t at[4] = {row.texel[x], row.texel[x] + row.step_u[x], row.texel[x] + row.step_v[x],
-                                    row.texel[x] + row.step_u[x] + row.step_v[x]};
+        const std::int64_t first = row.texel[x], corners[4] = {0, row.step_u[x], row.step_v[x],
+                                                                row.step_u[x] + row.step_v[x]};
         const float u = row.u[x], v = row.v[x], through = 1 - alpha[start + x];
         const float weight[4] = {(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v};
-        const float* g = upstream + 3 * (start + x);
+        const float *g = upstream + 3 * (start + x), pull[3] = {through * g[0], through * g[1], through * g[2]};
         float sum = 0;
-        for (int corner = 0; corner < 4; ++corner)
-          for (int k = 0; k < 3; ++k) {
-            sum -= weight[corner] * sky[at[corner] + k] * g[k];
-            by_sky[at[corner] + k] += through * weight[corner] * g[k];
-          }
+        for (int corner = 0; corner < 4; ++corner) {
+          const float* colour = sky + first + corners[corner];
+          float* by_colour = by_sky + first + corners[corner];
+          sum -= weight[corner] * (colour[0] * g[0] + colour[1] * g[1] + colour[2] * g[2]);
+          for (int k = 0; k < 3; ++k) by_colour[k] += weight[corner] * pull[k];
+        }
         by_alpha[start + x] = sum;
       }
     }

@@ -97,6 +97,15 @@ def test_wrong_sizes_are_refused():
     assert photometric(rendered[:9], target[:9], padding="zero") > 0
 
 
+def test_without_ssim_any_size_will_do():
+    rendered, target, *_ = images(10, 10)
+    leaf = rendered.clone().requires_grad_()
+    loss = photometric(leaf, target, structure=0.0, padding="valid")
+    loss.backward()
+    assert loss.item() == pytest.approx((rendered - target).abs().mean().item(), rel=1e-6)
+    assert torch.allclose(leaf.grad, torch.sign(rendered - target) / 300)
+
+
 def test_depth_counts_known_pixels_only():
     target = torch.tensor([[2.0, 0.0], [4.0, 0.0]])
     rendered = torch.tensor([[3.0, 9.0], [1.0, 9.0]], requires_grad=True)

@@ -137,6 +137,15 @@ def test_progress_says_how_many_and_how_well(toy_scene, make_run):
     assert 0 < reports[-1][2]["loss"] < reports[0][2]["loss"]
 
 
+def test_the_returned_model_does_not_change_any_more(toy_scene, make_run):
+    learner, visit = trainer(toy_scene), visits(toy_scene)
+    model = train(learner, visit, make_run(toy_scene, RECIPE), until=4)
+    before = model.gaussians.means.clone()
+    learner.step(visit(4))
+    assert torch.equal(model.gaussians.means, before)
+    assert not model.gaussians.means.requires_grad
+
+
 def test_several_targets_add_up(toy_scene):
     recipe = replace(RECIPE, densify="none")
     views = [target(view, "cpu") for view in toy_scene.train[:2]]
