@@ -53,6 +53,8 @@ class Dl3dv:
 
 
 def _find(source: Path) -> Iterator[Place]:
+    if source.name in (*_TRANSFORMS, "gaussian_splat") and _is_scene(source.parent):
+        source = source.parent
     for folder in (source, *children(source)):
         if _is_scene(folder):
             yield Place(folder.resolve().name, folder)
@@ -62,7 +64,7 @@ def _find(source: Path) -> Iterator[Place]:
 
 
 def _is_scene(folder: Path) -> bool:
-    # A folder of the scene's own, which would pass for a scene without images of other formats.
+    # These are parts of a scene, though one with a transforms.json looks like a scene itself.
     if folder.name in (*_TRANSFORMS, "gaussian_splat"):
         return False
     return _transforms_root(folder) is not None or find_model(folder / "gaussian_splat", _MODELS) is not None

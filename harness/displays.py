@@ -91,9 +91,7 @@ class RichDisplay:
                 line = describe(event)
                 if line:
                     # Names and errors may hold square brackets and colons; paths must stay in one piece.
-                    self._bars.console.print(
-                        line, markup=False, emoji=False, highlight=False, soft_wrap=True
-                    )
+                    self._bars.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def describe(event: Event) -> str:

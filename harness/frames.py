@@ -14,11 +14,14 @@ from recgen_bench.harness.errors import DataError, MethodFailed
 from recgen_bench.harness.files import write_atomic
 from recgen_bench.harness.images import read_rgb8, write_png
 from recgen_bench.harness.method import Rendering
+from recgen_bench.harness.record import image_hash
 from recgen_bench.harness.scene import Depth, Image, View
 
 
-def write_frame(folder: Path, view: View, rendering: Rendering, with_depth: bool) -> Image:
-    """Store one rendering as an 8-bit PNG (and its depth as NPZ) and return the stored pixels.
+def write_frame(
+    folder: Path, view: View, rendering: Rendering, with_depth: bool
+) -> tuple[Image, Depth | None]:
+    """Store one rendering as an 8-bit PNG (and its depth as NPZ) and return what `read_frame` will.
 
     Raises:
         MethodFailed: The rendering has another size than its camera, or values that are not finite.
@@ -35,22 +38,22 @@ def write_frame(folder: Path, view: View, rendering: Rendering, with_depth: bool
         raise MethodFailed("rendered values that are not finite", where=view.name)
     pixels = quantise(rgb)
     write_png(folder / f"{view.name}.png", pixels)
-    if with_depth and rendering.depth is not None:
-        depth = np.asarray(rendering.depth, np.float32)
-        if depth.shape != expected:
-            raise MethodFailed(
-                "rendered depth of the wrong size", got=depth.shape, expected=expected, where=view.name
-            )
-        if not (np.isfinite(depth).all() and depth.min() >= 0):
-            raise MethodFailed(
-                "rendered depth that is negative or not finite",
-                expected="0 where nothing was hit",
-                where=view.name,
-            )
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, depth=depth)
-        write_atomic(folder / f"{view.name}.npz", buffer.getvalue())
-    return pixels
+    depth_path = folder / f"{view.name}.npz"
+    if not with_depth or rendering.depth is None:
+        depth_path.unlink(missing_ok=True)  # An attempt before a change of the method may have had one.
+        return pixels, None
+    depth = np.asarray(rendering.depth, np.float32)
+    if depth.shape != expected:
+        raise MethodFailed(
+            "rendered depth of the wrong size", got=depth.shape, expected=expected, where=view.name
+        )
+    if not (np.isfinite(depth).all() and depth.min() >= 0):
+        what = "rendered depth that is negative or not finite"
+        raise MethodFailed(what, expected="0 where nothing was hit", where=view.name)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, depth=depth)
+    write_atomic(depth_path, buffer.getvalue())
+    return pixels, depth
 
 
 def read_frame(folder: Path, view: View) -> tuple[Image, Depth | None]:
@@ -69,6 +72,11 @@ def read_frame(folder: Path, view: View) -> tuple[Image, Depth | None]:
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             raise DataError(f"the stored depth cannot be read: {error}", where=str(depth_path)) from error
     return read_rgb8(folder / f"{view.name}.png"), depth
+
+
+def frame_hash(pixels: Image, depth: Depth | None) -> str:
+    """Return what tells a stored frame from a changed one, its depth included."""
+    return image_hash(pixels) + ("" if depth is None else f" {image_hash(depth)}")
 
 
 def quantise(rgb: NDArray) -> Image:

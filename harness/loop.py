@@ -29,7 +29,7 @@ from recgen_bench.harness.errors import (
     located,
 )
 from recgen_bench.harness.files import check_writable, unwritable
-from recgen_bench.harness.frames import read_frame, write_frame
+from recgen_bench.harness.frames import frame_hash, read_frame, write_frame
 from recgen_bench.harness.method import Method, Refinement, Rendering
 from recgen_bench.harness.pair import Pair
 from recgen_bench.harness.phases import Phases, exclusive, phase_paths
@@ -274,7 +274,7 @@ def train(method: Method, phases: Phases, folder: Path) -> tuple[Any, str]:
 def _render(
     method: Method, model: Any, scene: Scene, folder: Path, run: Run, settings: Settings
 ) -> tuple[str, ...]:
-    """Store a frame for every test view and return the hashes of their pixels."""
+    """Store a frame for every test view and return their hashes."""
     hashes = []
     renderings = iter(method.render(model, [view.camera for view in scene.test], run))
     for step, view in enumerate(scene.test, 1):
@@ -286,8 +286,8 @@ def _render(
         if not isinstance(rendering, Rendering):
             got = type(rendering).__name__
             raise MethodFailed("render yielded another type", got=got, expected="Rendering", where=view.name)
-        pixels = write_frame(folder / "frames", view, rendering, with_depth=settings.scorer.needs_depth)
-        hashes.append(image_hash(pixels))
+        stored = write_frame(folder / "frames", view, rendering, with_depth=settings.scorer.needs_depth)
+        hashes.append(frame_hash(*stored))
         run.report(step, len(scene.test), {})
     if next(renderings, None) is not None:
         raise MethodFailed("render went on after the last camera", expected=f"{len(scene.test)} frames")
@@ -303,10 +303,11 @@ def _score(scene: Scene, folder: Path, hashes: tuple[str, ...], settings: Settin
         except DataError as error:
             error.hint = hint
             raise
-        if image_hash(pixels) != expected:
+        if frame_hash(pixels, depth) != expected:
             raise DataError("the stored frame was changed after rendering", hint=hint, where=view.name)
         if view.read_image is None:
-            yield Row(view=view.name, shift=view.shift, prediction=expected, reference=None, values={})
+            shown = image_hash(pixels)
+            yield Row(view=view.name, shift=view.shift, prediction=shown, reference=None, values={})
             continue
         truth = view.depth if depth is not None else None
         pair = Pair(pixels, view.image, view.mask, depth, truth)

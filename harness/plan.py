@@ -120,7 +120,14 @@ def plan_cells(registry: Registry, selection: Selection) -> tuple[Cell, ...]:
         registered = registry.metric(name)
         if registered.version != protocol.metrics[name]:
             got, expected = f"{name} version {registered.version}", f"version {protocol.metrics[name]}"
-            raise ProtocolError("the protocol needs another version of a metric", got=got, expected=expected)
+            hint = "results of different versions are not comparable; install the version that has it"
+            raise ProtocolError(
+                "the protocol needs another version of a metric",
+                got=got,
+                expected=expected,
+                hint=hint,
+                where=protocol.name,
+            )
     preset = _preset(method, dataset, selection.preset)
     overrides = tuple(sorted(_assignment(text) for text in selection.overrides))
     _check_source(dataset, selection.source)

@@ -129,7 +129,9 @@ class Record(_Strict):
         try:
             record = cls.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise DataError(f"the record cannot be read: {error.strerror}", where=str(path)) from error
+            hint = "give the folder of a cell that was run"
+            what = f"the record cannot be read: {error.strerror}"
+            raise DataError(what, hint=hint, where=str(path)) from error
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
@@ -158,7 +160,7 @@ def summarise(rows: list[Row]) -> dict[str, float]:
     }
 
 
-def image_hash(pixels: NDArray[np.uint8]) -> str:
+def image_hash(pixels: NDArray) -> str:
     """Return the sha256 of an image's shape and pixels: independent of how a PNG writer compressed it."""
     digest = hashlib.sha256(f"{pixels.dtype} {pixels.shape}".encode())
     digest.update(np.ascontiguousarray(pixels).tobytes())

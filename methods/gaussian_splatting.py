@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from recgen_bench.harness.method import Method, Rendering
@@ -75,3 +76,10 @@ class GaussianSplatting(Method):
         from recgen_bench.methods.splats.rendering import renderings
 
         return renderings(model, cameras, run)
+
+    def write_ply(self, model: SplatModel, path: Path, frame: int | None) -> None:
+        """Write the background as a 3DGS PLY, with the actors of a frame if one is named, without the sky."""
+        from recgen_bench.methods.splats.actors import at_frame
+        from recgen_bench.methods.splats.ply import write_ply
+
+        write_ply(path, at_frame(model, frame))

@@ -51,11 +51,13 @@ MOUNT = np.array([[0.0, 0, 1, 1], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]])
 PLANES = ((np.array([0.0, 0, 1]), 0.0), (np.array([1.0, 0, 0]), 30.0), (np.array([0.0, 1, 0]), 10.0))
 """Normal and offset: the ground, a wall ahead, a wall to the left. To the right is the sky."""
 
-WEIGHTS = WeightsInfo("toy-net", "acme/toy-net", "net/toy.safetensors", "0123abcd", "00" * 32, "MIT", 2_000_000)
+WEIGHTS = WeightsInfo(
+    "toy-net", "acme/toy-net", "net/toy.safetensors", "0123abcd", "00" * 32, "MIT", 2_000_000
+)
 
 
 def track(count: int = FRAMES, turn: float = 0.0) -> tuple[Camera, ...]:
-    """Return the cameras of a drive along +x; `turn` is the change of heading per frame in radians, left positive."""
+    """Return the cameras of a drive along +x that turns left by `turn` radians per frame."""
     cameras, position, heading = [], np.zeros(3), 0.0
     for frame in range(count):
         ego = np.eye(4)
@@ -68,7 +70,7 @@ def track(count: int = FRAMES, turn: float = 0.0) -> tuple[Camera, ...]:
 
 
 def cast(camera: Camera, phase: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image (H, W, 3) uint8 and z-depth (H, W) float32, 0 for the sky, by intersecting the planes."""
+    """Return the image (H, W, 3) uint8 and z-depth (H, W) float32, 0 for the sky."""
     u, v = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     pixels = np.stack([u, v, np.ones_like(u)], -1)
     # Directions have z = 1 in the camera, so the ray parameter is the z-depth.
@@ -103,7 +105,7 @@ class ToyOracle:
 
 
 class ToyWorld:
-    """The embedded data set: scene n has its texture moved by n; 2.5 m of road to the right, 6.5 m to the left."""
+    """The embedded data set: scene n has its texture moved by n; 2.5 m of road right, 6.5 m left."""
 
     def scenes(self, source: Path | None) -> tuple[str, ...]:
         """Return the three scenes that protocols use."""
@@ -202,7 +204,7 @@ class ToyModel:
 class Toy(Method):
     """Averages training images in a random order that `seed_for` fixes; rounds add noisy pseudo-views."""
 
-    presets: Mapping[str, Any] = {"paper": Config(steps=40), "demo": Config()}  # noqa: RUF012 # The contract's own annotation.
+    presets: Mapping[str, Any] = {"paper": Config(steps=40), "demo": Config()}
     model = ToyModel
 
     def reconstruct(self, scene: Scene, run: Run) -> Any:
@@ -342,7 +344,9 @@ def not_a_number(pair: Pair) -> float:
 def register_methods(register: Callable[[MethodInfo], None]) -> None:
     """Register the toy and its variants."""
     register(MethodInfo("toy", "Averages images.", Toy, presets=("paper", "demo"), paper="none"))
-    register(MethodInfo("toy-shared", "One training for all shifts.", Toy, ("paper", "demo"), per_shift=False))
+    register(
+        MethodInfo("toy-shared", "One training for all shifts.", Toy, ("paper", "demo"), per_shift=False)
+    )
     register(MethodInfo("toy-weights", "Needs weights.", Toy, ("paper", "demo"), weights=(WEIGHTS,)))
     register(MethodInfo("toy-nowhere", "Its module is missing.", "recgen_no_such_module:Toy"))
     register(MethodInfo("toy-presets", "Declares a preset that it does not hold.", Toy, ("full",)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,8 +64,8 @@ def decompose(matrix: Float) -> Pinhole:
     P = np.asarray(matrix, np.float64)
     if P.shape != (3, 4) or not np.isfinite(P).all():
         raise DataError("the projection is not a finite 3x4 matrix", got=P.tolist())
-    length = float(np.linalg.norm(P[2, :3]))
-    if not 1e-100 < length < 1e100 or np.linalg.cond(P[:, :3]) > 1e12:
+    length = math.hypot(*P[2, :3])
+    if not 0 < np.abs(P).max() < 1e100 or length < 1e-100 or np.linalg.cond(P[:, :3]) > 1e12:
         raise DataError("the projection matrix is singular", got=P.tolist())
     P = P / (length if np.linalg.det(P[:, :3] / length) > 0 else -length)
     # RQ by QR of the matrix turned upside down.

@@ -73,7 +73,7 @@ class Renderer:
         hits, directions = self._centres(camera, poses)
         forward = camera.c2w[:3, 2].astype(np.float32)
         met = hits.face >= 0
-        z = np.where(met, hits.distance, 0) * 1.0
+        z = np.where(met, hits.distance, 0) * _dots(directions, forward[None])
         return z.astype(np.float32).reshape(camera.height, camera.width)
 
     def owners(self, camera: Camera, poses: NDArray) -> NDArray[np.int32]:

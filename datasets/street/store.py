@@ -17,7 +17,7 @@ from recgen_bench.harness.errors import OutputError
 from recgen_bench.harness.files import write_atomic
 from recgen_bench.harness.scene import Camera, Depth, Image, Points
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed gives another world or another pixel; part of every cached file's name."""
 
 DIGEST = 32

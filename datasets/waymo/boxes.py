@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from recgen_bench.datasets.waymo.rig import FARTHEST
 from recgen_bench.datasets.waymo.segment import Box, Frame
 from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.scene import Actor, Float, invert_rigid
@@ -33,7 +34,7 @@ def make_box(track: str, category: str, numbers: Float, ego: Float, speed: float
     Raises:
         DataError: A number is not finite, or a side is not positive.
     """
-    if not np.isfinite(numbers).all() or numbers[3:6].min() <= 0 or not np.isfinite(speed or 0.0):
+    if not np.all(np.abs(numbers) < FARTHEST) or numbers[3:6].min() <= 0 or not np.isfinite(speed or 0.0):
         got = f"{numbers.tolist()}, speed {speed}"
         raise DataError("not a usable box", got=got, expected="finite numbers and sides above 0")
     c, s = np.cos(numbers[6]), np.sin(numbers[6])

@@ -79,7 +79,8 @@ def read_lidar(path: Path) -> Float:
         raise DataError(
             "not whole lidar points", got=f"{len(data)} bytes", expected=expected, where=str(path)
         )
-    points = np.frombuffer(data, "<f4").reshape(-1, COLUMNS)[:, 3:6].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # Damage can leave signalling NaNs, which are found next.
+        points = np.frombuffer(data, "<f4").reshape(-1, COLUMNS)[:, 3:6].astype(np.float64)
     if not np.all(np.abs(points) < FARTHEST):
         raise DataError("a lidar point is not finite or absurdly far", where=str(path))
     return points
@@ -110,6 +111,6 @@ def _track(track: Any, steps: set[int]) -> list[tuple[int, Box]]:
 
 def _box(track: str, category: str, pose: Any, size: Any) -> Box:
     sides = np.asarray(size, np.float64)
-    if sides.shape != (3,) or not np.isfinite(sides).all() or sides.min() <= 0:
+    if sides.shape != (3,) or not np.all(sides < FARTHEST) or not sides.min() > 0:
         raise DataError("not a usable box size", got=sides.tolist(), expected="three lengths above 0")
     return Box(track, category, sides, transform(np.asarray(pose, np.float64), "box pose"))

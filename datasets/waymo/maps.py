@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from recgen_bench.harness.errors import DataError
+from recgen_bench.datasets.waymo.rig import positions
+from recgen_bench.harness.errors import located
 from recgen_bench.harness.scene import Float, Lane
 
 ROAD_LINES = (
@@ -52,15 +53,15 @@ def read_map(features: Iterable[Any], offset: Float, where: str) -> Map:
         where: File and record, for messages.
 
     Raises:
-        DataError: A point is not finite.
+        DataError: A point is not finite, or absurdly far.
     """
     lanes: list[Lane] = []
     signs: list[Float] = []
     for feature in features:
         kind, points = _shape(feature)
         polyline = np.array([(point.x, point.y, point.z) for point in points], np.float64).reshape(-1, 3)
-        if not np.isfinite(polyline).all():
-            raise DataError(f"map feature {feature.id} has a point that is not finite", where=where)
+        with located(where):
+            positions(polyline, f"map feature {feature.id}")
         if kind == "stop_sign":
             signs.extend(polyline - offset)
         elif kind and len(polyline):

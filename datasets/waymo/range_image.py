@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recgen_bench.datasets.waymo.messages import parse
+from recgen_bench.datasets.waymo.rig import positions
 from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.scene import Float, invert_rigid
 
@@ -113,7 +114,7 @@ def to_points(image: Matrix, laser: Laser, poses: Matrix | None = None, ego: Flo
     """
     height, width = image.shape[:2]
     row, column = np.nonzero(image[..., 0] > 0)
-    distance = image[row, column, 0].astype(np.float64)
+    distance = _doubles(image[row, column, 0])
     if not np.all(distance < FARTHEST):
         raise DataError(f"a range of laser {laser.name} is absurd", got=f"{distance.max():g} m")
     inclination = laser.rows(height)[row]
@@ -129,13 +130,18 @@ def to_points(image: Matrix, laser: Laser, poses: Matrix | None = None, ego: Flo
     if poses.shape != (height, width, 6):
         got = f"{poses.shape} for an image of {height}x{width}"
         raise DataError(f"the pose image of laser {laser.name} does not fit its range image", got=got)
-    return _undriven(points, poses[row, column].astype(np.float64), ego, laser.name)
+    return _undriven(points, _doubles(poses[row, column]), ego, laser.name)
+
+
+def _doubles(values: NDArray) -> Float:
+    # Damage can leave signalling NaNs; the checks that follow find them, numpy need not warn too.
+    with np.errstate(invalid="ignore"):
+        return np.asarray(values, np.float64)
 
 
 def _undriven(points: Float, poses: Float, ego: Float, name: str) -> Float:
     """Bring points from the vehicle axes at their own time to those of the frame."""
-    if not np.isfinite(poses).all():
-        raise DataError(f"a pose of laser {name} is not finite")
+    positions(poses, f"pose image of laser {name}")
     (sr, sp, sy), (cr, cp, cy) = np.sin(poses[:, :3].T), np.cos(poses[:, :3].T)
     x, y, z = points.T
     # Roll about x, then pitch about y, then yaw about z.

@@ -14,6 +14,9 @@ CAMERAS = ("FRONT", "FRONT_LEFT", "FRONT_RIGHT", "SIDE_LEFT", "SIDE_RIGHT")
 LASERS = ("TOP", "FRONT", "SIDE_LEFT", "SIDE_RIGHT", "REAR")
 CATEGORIES = ("unknown", "vehicle", "pedestrian", "sign", "cyclist")
 
+FARTHEST = 1e7
+"""Metres; no position on Earth is farther from another along a road, so more is damage."""
+
 FROM_OPENCV: Float = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
 """(4, 4) that takes OpenCV camera axes (right, down, forward) to Waymo's (forward, left, up)."""
 
@@ -70,12 +73,26 @@ def transform(numbers: Sequence[float] | np.ndarray, kind: str) -> Float:
     """Return the (4, 4) rigid transform stored as 16 numbers, row by row.
 
     Raises:
-        DataError: Not 16 numbers, not finite, or not rigid.
+        DataError: Not 16 numbers, not finite, not rigid, or an absurd position.
     """
     values = np.asarray(numbers, np.float64).reshape(-1)
     if values.size != 16:
         raise DataError(f"the {kind} is not a 4x4 matrix", got=f"{values.size} numbers")
+    # NaN is left to the check for rigidity, which numbers as large as these would overflow.
+    positions(values[~np.isnan(values)], kind)
     return rigid(values.reshape(4, 4), kind)
+
+
+def positions(points: Float, kind: str) -> Float:
+    """Return the positions if all of them can be on Earth.
+
+    Raises:
+        DataError: One is not finite, or farther than `FARTHEST` from the origin.
+    """
+    bad = ~(np.abs(points) < FARTHEST)
+    if bad.any():
+        raise DataError(f"the {kind} has an absurd position", got=points[bad][:3].tolist())
+    return points
 
 
 def _named(value: object, names: tuple[str, ...]) -> str | None:

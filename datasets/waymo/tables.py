@@ -90,8 +90,8 @@ class Table:
 class Cells:
     """Single rows of large columns; asking for ascending rows reads the file once.
 
-    Only batches of `ROWS_AT_ONCE` rows are held. A row in another row group is found through its header; going
-    back within a row group starts over at its beginning.
+    Only batches of `ROWS_AT_ONCE` rows are held. Row groups are found through the header of the file; going
+    back within one starts over.
     """
 
     def __init__(self, path: Path, names: tuple[str, ...]) -> None:

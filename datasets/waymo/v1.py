@@ -23,6 +23,7 @@ from recgen_bench.datasets.waymo.rig import (
     camera_name,
     category_name,
     lens,
+    positions,
     transform,
 )
 from recgen_bench.datasets.waymo.segment import Box, Frame, Mount, Segment, Shot, Window, check_order
@@ -99,7 +100,7 @@ def _labelled(record: Record, cameras: tuple[str, ...]) -> _Labelled:
             ),
             message.context.name.decode("utf-8", "backslashreplace"),
             mounts,
-            np.array([offset.x, offset.y, offset.z]),
+            positions(np.array([offset.x, offset.y, offset.z]), "map's offset"),
             frozenset(image.name for image in message.images if camera_name(image.name) is None),
         )
 

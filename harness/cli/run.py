@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import click
 from recgen_bench.harness.cli.options import plugin_option
 
 if TYPE_CHECKING:
+    from recgen_bench.harness.events import Event
     from recgen_bench.harness.loop import Settings
     from recgen_bench.harness.plan import Cell
     from recgen_bench.harness.plugins import Registry
@@ -145,8 +147,27 @@ def _settings(
         device=_device(device),
         threads=threads or len(os.sched_getaffinity(0)),
         source=data,
-        emit=lambda event: registry.manager.hook.on_event(event=event),
+        emit=_emitter(registry),
     )
+
+
+def _emitter(registry: Registry) -> Callable[[Event], None]:
+    """Return what tells plugins of an event; a logger that fails, or a closed terminal, fails no cell."""
+    from contextlib import suppress
+
+    told: set[str] = set()
+
+    def emit(event: Event) -> None:
+        try:
+            registry.manager.hook.on_event(event=event)
+        except Exception as error:  # noqa: BLE001 # Whatever a listener does, the numbers are not its business.
+            warning = f"warning: a plugin failed to hear an event: {type(error).__name__}: {error}"
+            if warning not in told:
+                told.add(warning)
+                with suppress(OSError):
+                    click.echo(warning, err=True)
+
+    return emit
 
 
 def _device(asked: str | None) -> str:

@@ -155,3 +155,22 @@ def writer() -> Writer:
 def many() -> Writer:
     """Return a writer of captures with a thousand frames."""
     return Writer(1000)
+
+
+@pytest.fixture
+def damaged():
+    """Return (content, alphabet, count) -> variants: truncated, or with up to three bytes replaced."""
+
+    def variants(content: bytes, alphabet: bytes | None = None, count: int = 240):
+        rng = np.random.default_rng(11)
+        letters = np.frombuffer(alphabet or bytes(range(256)), np.uint8)
+        for index in range(count):
+            hurt = bytearray(content)
+            if index % 4 == 0:
+                hurt = hurt[: rng.integers(len(content))]
+            else:
+                for at in rng.integers(0, len(content), index % 4):
+                    hurt[at] = rng.choice(letters)
+            yield bytes(hurt)
+
+    return variants

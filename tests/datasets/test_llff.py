@@ -1,5 +1,7 @@
 import shutil
 import time
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +9,13 @@ import pytest
 from recgen_bench.datasets.formats.colmap import read_sparse
 from recgen_bench.datasets.formats.poses_bounds import read_poses_bounds
 from recgen_bench.datasets.llff import Llff
+from recgen_bench.harness import protocol
 from recgen_bench.harness.dataset import Request
 from recgen_bench.harness.errors import DataError
-from recgen_bench.harness.protocol import Resolution
+from recgen_bench.harness.protocol import Resolution, load_protocols
+from recgen_bench.harness.split import divide
+
+PROTOCOLS = Path(protocol.__file__).parent / "protocols"
 
 
 def scene(root, writer):
@@ -121,3 +127,35 @@ def test_a_real_capture(shared):
     quarter = Llff().open(Request("llff_capture", shared / "samples", Resolution(downscale=4))).views[0]
     assert "images_4" in quarter.source
     assert quarter.image.shape == (150, 200, 3)
+
+
+# Views of the eight scenes and how many are tested, as IPSM's Table 4 counts them.
+COUNTS = {
+    "fern": (20, 3),
+    "flower": (34, 5),
+    "fortress": (42, 6),
+    "horns": (62, 8),
+    "leaves": (26, 4),
+    "orchids": (25, 4),
+    "room": (41, 6),
+    "trex": (55, 7),
+}
+
+
+@pytest.mark.parametrize("views", [3, 6, 9])
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_published_protocols(tmp_path, writer, name, views):
+    (published,) = load_protocols(PROTOCOLS / f"llff-{views}view.toml")
+    assert {entry.id for entry in published.scenes} == set(COUNTS)
+    assert published.resolution.downscale == 8
+    count, tested = COUNTS[name]
+    poses = list(writer.poses[np.arange(count) % 6])
+    writer.poses, writer.names = np.array(poses), [f"IMG_{index:04d}.png" for index in range(count)]
+    scene(tmp_path / name, writer)
+    capture = Llff().open(Request(name, tmp_path, published.resolution))
+    divided, _ = divide(capture, published, None)
+    assert [view.camera.frame for view in divided.test] == list(range(0, count, 8))
+    assert len(divided.test) == tested
+    pool = [index for index in range(count) if index % 8]
+    places = [Fraction(index * (len(pool) - 1), views - 1) for index in range(views)]
+    assert [view.camera.frame for view in divided.train] == [pool[round(place)] for place in places]

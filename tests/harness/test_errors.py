@@ -32,7 +32,7 @@ def test_located_names_the_innermost_place_only():
 
 
 def test_located_lets_other_exceptions_pass():
-    with pytest.raises(ValueError, match="^plain$"), located("outer"):
+    with pytest.raises(ValueError, match=r"^plain$"), located("outer"):
         raise ValueError("plain")
 
 

@@ -34,9 +34,14 @@ def test_files_get_the_permissions_that_the_umask_leaves(tmp_path):
 @pytest.mark.parametrize("failure", [ValueError("no"), KeyboardInterrupt(), SystemExit(1)])
 def test_a_failure_in_the_body_leaves_the_old_file(tmp_path, failure):
     write_atomic(tmp_path / "f", b"old")
-    with pytest.raises(type(failure)), replacing(tmp_path / "f") as partial:
-        partial.write_bytes(b"half")
-        raise failure
+
+    def interrupted() -> None:
+        with replacing(tmp_path / "f") as partial:
+            partial.write_bytes(b"half")
+            raise failure
+
+    with pytest.raises(type(failure)):
+        interrupted()
     assert (tmp_path / "f").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -56,12 +61,14 @@ def in_child(body) -> int:
     if pid == 0:
         try:
             os._exit(body())
-        except BaseException:
+        finally:
             os._exit(70)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns; the child only runs ours.
+@pytest.mark.filterwarnings(
+    "ignore:.*fork:DeprecationWarning"
+)  # Python 3.12 warns; the child only runs ours.
 def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path):
     write_atomic(tmp_path / "f", b"old")
 

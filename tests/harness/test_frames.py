@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recgen_bench.harness import frames
 from recgen_bench.harness.errors import DataError, MethodFailed
-from recgen_bench.harness.frames import quantise, read_frame, write_frame
+from recgen_bench.harness.frames import frame_hash, quantise, read_frame, write_frame
 from recgen_bench.harness.method import Rendering
 from recgen_bench.harness.scene import Camera, View
 
@@ -22,9 +22,10 @@ DEPTH = np.arange(20, dtype=np.float32).reshape(4, 5)
 
 
 def test_round_trip(tmp_path):
-    pixels = write_frame(tmp_path, VIEW, Rendering(RGB, DEPTH), with_depth=True)
+    pixels, written = write_frame(tmp_path, VIEW, Rendering(RGB, DEPTH), with_depth=True)
     back, depth = read_frame(tmp_path, VIEW)
     assert np.array_equal(pixels, back)
+    assert np.array_equal(written, depth)
     assert np.array_equal(pixels, np.clip(np.round(RGB * 255), 0, 255))
     assert depth.dtype == np.float32
     assert np.array_equal(depth, DEPTH)
@@ -38,19 +39,27 @@ def test_equal_frames_give_equal_bytes(tmp_path):
 
 
 def test_depth_is_stored_only_where_a_metric_needs_it(tmp_path):
-    write_frame(tmp_path, VIEW, Rendering(RGB, DEPTH), with_depth=False)
-    assert read_frame(tmp_path, VIEW)[1] is None
-    write_frame(tmp_path, VIEW, Rendering(RGB), with_depth=True)
-    assert read_frame(tmp_path, VIEW)[1] is None
+    for rendering, with_depth in ((Rendering(RGB, DEPTH), False), (Rendering(RGB), True)):
+        # Even where an earlier attempt had one.
+        write_frame(tmp_path, VIEW, Rendering(RGB, DEPTH), with_depth=True)
+        assert write_frame(tmp_path, VIEW, rendering, with_depth=with_depth)[1] is None
+        assert read_frame(tmp_path, VIEW)[1] is None
+
+
+def test_the_hash_covers_pixels_and_depth():
+    pixels = quantise(RGB)
+    hashes = {frame_hash(pixels, None), frame_hash(pixels, DEPTH), frame_hash(pixels, DEPTH + 1)}
+    assert len(hashes | {frame_hash(pixels[::-1], DEPTH)}) == 4
+    assert frame_hash(pixels.copy(), DEPTH.copy()) in hashes
 
 
 def test_tensors_and_wider_floats_are_taken(tmp_path):
-    plain = write_frame(tmp_path, VIEW, Rendering(RGB, DEPTH), with_depth=True)
+    plain, _ = write_frame(tmp_path, VIEW, Rendering(RGB, DEPTH), with_depth=True)
     tensors = Rendering(torch.from_numpy(RGB), torch.from_numpy(DEPTH).double())
-    assert np.array_equal(write_frame(tmp_path, VIEW, tensors, with_depth=True), plain)
+    assert np.array_equal(write_frame(tmp_path, VIEW, tensors, with_depth=True)[0], plain)
     assert np.array_equal(read_frame(tmp_path, VIEW)[1], DEPTH)
     assert np.array_equal(
-        write_frame(tmp_path, VIEW, Rendering(RGB.astype(np.float64)), with_depth=False), plain
+        write_frame(tmp_path, VIEW, Rendering(RGB.astype(np.float64)), with_depth=False)[0], plain
     )
 
 

@@ -51,7 +51,9 @@ def test_every_field_of_a_description_is_documented():
 def load(tmp_path):
     def load_text(body: str):
         path = tmp_path / "mine.py"
-        path.write_text("from recgen_bench import harness\nfrom recgen_bench.harness import hookimpl\n" + body)
+        path.write_text(
+            "from recgen_bench import harness\nfrom recgen_bench.harness import hookimpl\n" + body
+        )
         return load_registry([path])
 
     return load_text
@@ -63,7 +65,9 @@ def registering(hook: str, *infos: str) -> str:
 
 
 def test_hook_register_methods(load):
-    text = registering("register_methods", "harness.MethodInfo('a', 'A.', dict)", "harness.MethodInfo('b', 'B.', 'x:y')")
+    text = registering(
+        "register_methods", "harness.MethodInfo('a', 'A.', dict)", "harness.MethodInfo('b', 'B.', 'x:y')"
+    )
     registry = load(text)
     assert registry.method("a").target is dict
     assert registry.method("b").presets == ("default",)
@@ -93,9 +97,7 @@ def test_hook_register_protocols(load, tmp_path):
         )
     registry = load(
         "from pathlib import Path\n"
-        + registering(
-            "register_protocols", "harness.ProtocolSource(Path(__file__).parent / 'toml')"
-        )
+        + registering("register_protocols", "harness.ProtocolSource(Path(__file__).parent / 'toml')")
     )
     assert [name for name in registry.protocols if name[0] in "ab"] == ["a", "a/x", "b", "b/x"]
 

@@ -42,9 +42,7 @@ def main(folder: Path) -> None:
 
     registry = load_registry([TOY])
     overrides = ("steps=25", "pause_s=0.001")
-    (cell,) = plan_cells(
-        registry, Selection("toy", "toy", scenes=("0",), shifts=(1.0,), overrides=overrides)
-    )
+    (cell,) = plan_cells(registry, Selection("toy", "toy", scenes=("0",), shifts=(1.0,), overrides=overrides))
     scorer = Scorer.load(registry.metric(name) for name in cell.protocol.metrics)
 
     def run(out: Path) -> int:

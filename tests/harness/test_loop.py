@@ -111,7 +111,9 @@ def test_frames_are_what_the_stored_model_renders(bench, cell, toy):
 
 def test_a_finished_cell_is_not_touched(bench, cell):
     first = bench.run(cell)
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in bench.out.rglob("*") if path.is_file()}
+    before = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in bench.out.rglob("*") if path.is_file()
+    }
     bench.heard.clear()
     assert bench.run(cell) == first
     assert before == {
@@ -217,7 +219,9 @@ def test_a_list_of_renderings_is_as_good_as_a_generator(bench, cells, cell):
     assert bench.run(failing(cells, "list")).rows == bench.run(cell).rows
 
 
-@pytest.mark.parametrize("damage", ["pixel", "missing", "truncated", "size"])
+@pytest.mark.parametrize(
+    "damage", ["pixel", "missing", "truncated", "size", "depth", "no depth", "bad depth"]
+)
 def test_a_changed_frame_is_found(bench, cell, damage):
     from recgen_bench.harness.images import read_rgb8, write_png
 
@@ -235,6 +239,12 @@ def test_a_changed_frame_is_found(bench, cell, damage):
             frame.write_bytes(frame.read_bytes()[:200])
         case "missing":
             frame.unlink()
+        case "depth":
+            np.savez_compressed(frame.with_suffix(".npz"), depth=np.full((24, 32), 6, np.float32))
+        case "no depth":
+            frame.with_suffix(".npz").unlink()
+        case "bad depth":
+            frame.with_suffix(".npz").write_bytes(b"PK")
     record = bench.run(cell)
     assert record.status is Status.FAILED
     assert "000003_right1m" in record.reason
@@ -270,7 +280,7 @@ def test_a_damaged_image_is_found_before_training(bench, cells, toy, tmp_path):
     image = tmp_path / "data" / "a" / "005.png"
     image.write_bytes(image.read_bytes()[:-200])
     (cell,) = cells(dataset="toy-folder", source=tmp_path / "data", scenes=("a",))
-    with pytest.raises(DataError, match="005.png"):
+    with pytest.raises(DataError, match=r"005.png"):
         run_cell(cell, replace(bench.settings, source=tmp_path / "data"))
     assert not bench.out.exists()
 
@@ -369,7 +379,7 @@ def test_a_cell_that_was_not_runnable_runs_when_the_weights_are_there(bench, cel
 @pytest.mark.parametrize("method", ["toy-nowhere", "toy-presets"])
 def test_methods_that_cannot_be_loaded(bench, cells, method):
     (cell,) = cells(method=method, scenes=("0",), shifts=(1.0,))
-    with pytest.raises(PluginError, match="cannot be loaded|does not hold its preset full"):
+    with pytest.raises(PluginError, match=r"cannot be loaded|does not hold its preset full"):
         bench.run(cell)
     assert not bench.out.exists()
 
@@ -457,7 +467,11 @@ def test_a_cell_that_could_not_begin_has_a_record_too(bench, cell):
 
 def test_what_killed_writers_left_is_removed(bench, cell):
     training, folder = bench.out / "training" / cell.training, bench.folder(cell)
-    stale = [training / ".partial-1.safetensors", folder / "frames" / ".partial-2.png", folder / ".partial-3.json"]
+    stale = [
+        training / ".partial-1.safetensors",
+        folder / "frames" / ".partial-2.png",
+        folder / ".partial-3.json",
+    ]
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
@@ -465,7 +479,9 @@ def test_what_killed_writers_left_is_removed(bench, cell):
     assert not [path for path in bench.out.rglob("*") if ".partial" in path.name]
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns; the child only runs ours.
+@pytest.mark.filterwarnings(
+    "ignore:.*fork:DeprecationWarning"
+)  # Python 3.12 warns; the child only runs ours.
 def test_two_processes_on_one_training_do_not_clash(bench, cells):
     planned = cells(method="toy-shared", scenes=("0",), overrides=("pause_s=0.005",))
     work = [planned[0], planned[1], planned[1], planned[2]]

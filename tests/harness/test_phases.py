@@ -177,7 +177,9 @@ def test_progress_reaches_the_events(tmp_path):
     assert heard[1] == Progress("cell", "reconstruct", 1, 2, {"loss": 0.5})
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns; the child only runs ours.
+@pytest.mark.filterwarnings(
+    "ignore:.*fork:DeprecationWarning"
+)  # Python 3.12 warns; the child only runs ours.
 def test_exclusive_lets_one_process_in_and_cleans_up(tmp_path):
     folder = tmp_path / "training"
     entered, leave = os.pipe(), os.pipe()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -40,7 +41,9 @@ def test_a_whole_number_of_metres_is_the_same_cell(cells):
     assert cells(scenes=("0",), shifts=(3,))[0].folder == cells(scenes=("0",), shifts=(3.0,))[0].folder
 
 
-@pytest.mark.parametrize(("name", "scene"), [("7", "7"), ("07", "7"), ("0", "0"), ("12345678901234567890", None)])
+@pytest.mark.parametrize(
+    ("name", "scene"), [("7", "7"), ("07", "7"), ("0", "0"), ("12345678901234567890", None)]
+)
 def test_scenes_of_embedded_worlds_are_integers(cells, name, scene):
     assert cells(scenes=(name,))[0].scene == (scene or name)
 
@@ -52,7 +55,9 @@ def test_other_scenes_of_embedded_worlds_are_refused(cells, name):
     assert caught.value.got == name
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "/etc", "..", ".", "", ".hidden", "a\\b", "a\nb", "a..b", "-x"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "/etc", "..", ".", "", ".hidden", "a\\b", "a\nb", "a..b", "-x"]
+)
 def test_scenes_that_could_leave_the_folder_are_refused(cells, tmp_path, name):
     with pytest.raises(ProtocolError, match="--scene: not a scene"):
         cells(dataset="toy-folder", source=tmp_path, scenes=(name,))
@@ -76,7 +81,11 @@ def test_the_folder_itself_is_the_scene_of_an_open_protocol(cells, tmp_path):
         ({"dataset": "toyy"}, PluginError, "unknown data set(.|\n)*did you mean toy"),
         ({"preset": "demmo"}, PluginError, "--preset: toy has no such preset(.|\n)*did you mean demo"),
         ({"protocol": "toy-shifts"}, PluginError, "unknown protocol(.|\n)*did you mean toy-shift"),
-        ({"protocol": "toy-heldout"}, ProtocolError, "not a protocol for toy(.|\n)*protocols for toy: toy-shift"),
+        (
+            {"protocol": "toy-heldout"},
+            ProtocolError,
+            "not a protocol for toy(.|\n)*protocols for toy: toy-shift",
+        ),
         ({"protocol": "toy-shift/future"}, ProtocolError, "another version of a metric(.|\n)*version 2"),
         ({"shifts": (2.0,)}, ProtocolError, "--shift: not a distance of the protocol(.|\n)*0m, 1m, 3m"),
         ({"overrides": ("steps",)}, RecgenError, "--set: not an assignment"),
@@ -90,7 +99,9 @@ def test_wrong_names(cells, chosen, kind, message):
 def test_data_is_asked_for_exactly_where_it_is_needed(cells, tmp_path):
     with pytest.raises(DataError, match="toy is generated and takes no --data"):
         cells(source=tmp_path)
-    with pytest.raises(DataError, match="toy-folder needs --data PATH(.|\n)*frame(.|\n)*Call write_recording"):
+    with pytest.raises(
+        DataError, match=r"toy-folder needs --data PATH(.|\n)*frame(.|\n)*Call write_recording"
+    ):
         cells(dataset="toy-folder")
     with pytest.raises(DataError, match="no such folder"):
         cells(dataset="toy-folder", source=tmp_path / "missing")
@@ -125,9 +136,17 @@ def test_the_folder_is_readable_and_unique(cells):
     assert len({cell.training for cell in (base, *others)}) == len(others) + 1
 
 
-def test_the_hash_is_pinned(cells):
+def test_the_hash_is_of_the_specification(cells):
     # It names folders on users' disks: a change here orphans their results.
-    assert one(cells).folder == "toy-demo-toy-0-3m-s0-5cb529423df76688"
+    cell = one(cells, overrides=("turns=1", "steps=3"))
+    text = (
+        '{"dataset":"toy","method":"toy","method_version":1,"overrides":{"steps":"3","turns":"1"},'
+        f'"preset":"demo","protocol":"{cell.protocol.hash}","scene":"0","seed":0,"shift":3.0}}'
+    )
+    assert cell.folder == f"toy-demo-toy-0-3m-s0-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    shared = one(cells, overrides=("turns=1", "steps=3"), method="toy-shared")
+    text = text.replace('"method":"toy"', '"method":"toy-shared"').replace("3.0", '"any"')
+    assert shared.training == f"toy-shared-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def test_order_and_blanks_of_overrides_do_not_matter(cells):

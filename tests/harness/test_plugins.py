@@ -41,7 +41,9 @@ def install(tmp_path, monkeypatch):
         info = site / f"{distribution.replace('-', '_')}-1.5.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
-        (info / "entry_points.txt").write_text(f"[recgen_bench]\n{entry or distribution.lower()} = {module}\n")
+        (info / "entry_points.txt").write_text(
+            f"[recgen_bench]\n{entry or distribution.lower()} = {module}\n"
+        )
         installed.append(module)
 
     yield fake
@@ -56,7 +58,9 @@ def status(registry, name):
 def test_built_ins_load():
     registry = load_registry()
     assert [plugin.name for plugin in registry.plugins] == [name.rpartition(".")[2] for name in BUILT_IN]
-    assert all(plugin.source == "built in" and plugin.hooks and not plugin.error for plugin in registry.plugins)
+    assert all(
+        plugin.source == "built in" and plugin.hooks and not plugin.error for plugin in registry.plugins
+    )
     assert "3dgs" in registry.methods
     assert "street" in registry.datasets
     assert "psnr" in registry.metrics
@@ -214,7 +218,7 @@ def test_files_that_are_no_plugins(tmp_path):
 
 def test_one_file_named_twice(tmp_path):
     path = plugin_file(tmp_path, GOOD.format(name="mine"))
-    with pytest.raises(PluginError, match="loaded already|registered already"):
+    with pytest.raises(PluginError, match=r"loaded already|registered already"):
         load_registry([path, path])
 
 

@@ -111,20 +111,23 @@ def test_summary_is_over_the_rows_that_have_the_metric():
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("0.25", "0.35"), ('"a": 0.5', '"a": 0.6'), ('"view": "x"', '"view": "y", "shft": 3'), ("4.0", "2.0")]
+    ("old", "new"),
+    [("0.25", "0.35"), ('"a": 0.5', '"a": 0.6'), ('"view": "x"', '"view": "y", "shft": 3'), ("4.0", "2.0")],
 )
 def test_an_edited_digit_is_found(tmp_path, old, new):
     record([row("x", a=0.25), row("y", a=0.75)]).write(tmp_path / "record.json")
     text = (tmp_path / "record.json").read_text()
     assert old in text
     (tmp_path / "record.json").write_text(text.replace(old, new, 1))
-    with pytest.raises(DataError, match="follow from the rows|not a record|hash it claims") as caught:
+    with pytest.raises(DataError, match=r"follow from the rows|not a record|hash it claims") as caught:
         Record.read(tmp_path / "record.json")
     assert caught.value.where == str(tmp_path / "record.json")
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"schema_version": 2}', "{'a': 1}", "\x00", "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "null", '{"schema_version": 2}', "{'a': 1}", "\x00", "\ud800"]
+)
 def test_damaged_records(tmp_path, text):
     path = tmp_path / "record.json"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -167,7 +170,7 @@ def test_find_records(tmp_path):
 
 
 def test_find_records_where_there_are_none(tmp_path):
-    with pytest.raises(DataError, match="holds no record.json"):
+    with pytest.raises(DataError, match=r"holds no record.json"):
         list(find_records(tmp_path))
     with pytest.raises(DataError, match="no such folder"):
         list(find_records(tmp_path / "missing"))

@@ -15,7 +15,9 @@ def test_usable_names(name):
     assert check_name(name, "method") == name
 
 
-@pytest.mark.parametrize("name", ["", "A", "a b", "../a", "a/../b", "/a", "-a", ".a", "a\n", "ä", "x" * 81, "a;b"])
+@pytest.mark.parametrize(
+    "name", ["", "A", "a b", "../a", "a/../b", "/a", "-a", ".a", "a\n", "ä", "x" * 81, "a;b"]
+)
 def test_unusable_names(name):
     with pytest.raises(PluginError, match="not a usable method name") as caught:
         check_name(name, "method")

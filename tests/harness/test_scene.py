@@ -88,7 +88,7 @@ def pixels(shape=(24, 32, 3), dtype=np.uint8) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(24, 31, 3), (32, 24, 3), (24, 32), (24, 32, 4)])
 def test_images_of_the_wrong_size_name_their_file(shape):
-    with pytest.raises(DataError, match="a/b.png: decoded to the wrong size"):
+    with pytest.raises(DataError, match=r"a/b.png: decoded to the wrong size"):
         _ = View("v", camera(), read_image=lambda: pixels(shape), source="a/b.png").image
 
 

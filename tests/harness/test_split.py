@@ -24,7 +24,9 @@ def capture(count: int = 9, **facts) -> Capture:
     for frame in range(count):
         ego = np.eye(4)
         ego[0, 3] = frame
-        views.append(View(f"{frame:06d}", Camera(K, ego, 32, 24, frame=frame, ego=ego), source=f"{frame}.png"))
+        views.append(
+            View(f"{frame:06d}", Camera(K, ego, 32, 24, frame=frame, ego=ego), source=f"{frame}.png")
+        )
     return Capture("toy", "room", tuple(views), **facts)
 
 
@@ -128,7 +130,7 @@ def test_both_sides_are_tested_against_the_truth(toy):
     assert [view.shift for view in scene.test] == [1.0] * 8 + [-1.0] * 8
     assert not notes
     for view, recorded in zip(scene.test, scene.train * 2, strict=True):
-        np.testing.assert_allclose(view.camera.centre, recorded.camera.centre + [0, view.shift, 0])
+        np.testing.assert_allclose(view.camera.centre, recorded.camera.centre + np.array([0, view.shift, 0]))
         truth, depth = toy.cast(view.camera, 0.0)
         assert np.array_equal(view.image, truth)
         assert np.array_equal(view.depth, depth)

@@ -7,9 +7,15 @@ from hypothesis import strategies as st
 
 from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.pair import Pair
-from recgen_bench.metrics.depth import depth_abs_rel, depth_delta1, depth_rmse
+from recgen_bench.metrics.depth import (
+    depth_abs_rel,
+    depth_abs_rel_80m,
+    depth_delta1,
+    depth_rmse,
+    depth_rmse_80m,
+)
 
-METRICS = (depth_abs_rel, depth_rmse, depth_delta1)
+METRICS = (depth_abs_rel, depth_rmse, depth_delta1, depth_abs_rel_80m, depth_rmse_80m)
 
 
 def pair(prediction, reference) -> Pair:
@@ -40,6 +46,15 @@ def test_scaling_both_changes_only_the_metric_one(seed, scale):
     assert depth_rmse(two) == pytest.approx(depth_rmse(one) * scale, rel=1e-5)
     assert depth_abs_rel(pair(truth, truth)) == depth_rmse(pair(truth, truth)) == 0
     assert depth_delta1(pair(truth, truth)) == 1
+
+
+def test_the_driving_range_leaves_the_far_out_and_clips_predictions():
+    example = pair([[8, 300, 10]], [[10, 80, 500]])
+    assert depth_abs_rel_80m(example) == pytest.approx((0.2 + 0) / 2)
+    assert depth_rmse_80m(example) == pytest.approx((4 / 2) ** 0.5)
+    near = pair([[5, 8]], [[4, 10]])
+    assert depth_abs_rel_80m(near) == depth_abs_rel(near)
+    assert depth_rmse_80m(near) == depth_rmse(near)
 
 
 def test_nothing_rendered_counts_as_one():

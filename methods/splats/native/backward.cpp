@@ -47,11 +47,11 @@ static void replay_tile(const Context& c, std::int64_t which, const Image& image
     std::uint64_t met = c.blocks[k];
     if (!met) continue;
     const Splat& s = c.splats[c.pairs[k].gaussian];
-    Brush brush(s, tile);
     Float color[3] = {s.color[0], s.color[1], s.color[2]}, depth = s.depth;
     Float sum[12];
     for (Float& v : sum) v = 0.f;
-    each_block(tile, brush, met, [&](int b, const Print& print) {
+    Float w0 = 0.f, w1 = 0.f, w2 = 0.f;  // Over one row of blocks, in which y is the same vector.
+    each_block(tile, Brush(s, tile), met, [&](int b, const Print& print) {
       Stroke stroke = blend(tile, print, b);
       Loss& block = loss[b];
       Float value = kDepth ? fma(block.depth, depth, block.offset) : Float(0.f);
@@ -62,19 +62,20 @@ static void replay_tile(const Context& c, std::int64_t which, const Image& image
       block.behind = behind;
       Float share = stroke.alpha * reciprocal(1.f - stroke.alpha);
       Float w = keep(stroke.unclamped, fnma(behind, share, gain));
-      Float we = w * print.e, wy = w * print.y;
+      Float we = w * print.e;
+      w0 += w, w1 += we, w2 = fma(we, print.e, w2);
       sum[0] = fma(stroke.weight, block.red, sum[0]);
       sum[1] = fma(stroke.weight, block.green, sum[1]);
       sum[2] = fma(stroke.weight, block.blue, sum[2]);
       if (kDepth) sum[3] = fma(stroke.weight, block.depth, sum[3]);
-      sum[4] += w, sum[5] += we, sum[6] += wy;
-      sum[7] = fma(we, print.e, sum[7]);
-      sum[8] = fma(we, print.y, sum[8]);
-      sum[9] = fma(wy, print.y, sum[9]);
+    }, [&](Float y) {
+      sum[4] += w0, sum[5] += w1, sum[6] = fma(w0, y, sum[6]);
+      sum[7] += w2, sum[8] = fma(w1, y, sum[8]), sum[9] = fma(w0, y * y, sum[9]);
+      w0 = w1 = w2 = 0.f;
     });
-    alignas(16) float row[12];
-    for (int i = 0; i < 12; i += 4) sum4(sum + i, row + i);
-    std::memcpy(slots + (std::size_t)c.slot[c.pairs[k].ticket] * kTerms, row, kTerms * sizeof(float));
+    alignas(16) float total[12];
+    for (int i = 0; i < 12; i += 4) sum4(sum + i, total + i);
+    std::memcpy(slots + (std::size_t)c.slot[c.pairs[k].ticket] * kTerms, total, kTerms * sizeof(float));
   }
 }
 

@@ -1,12 +1,12 @@
 // The diagonal of the Fisher information: per parameter, the sum over pixels and colour channels of the
 // squared derivative of the image. One pass, no output gradient.
 //
-// With h_c = alpha dC_c/dalpha and v = Q d (Q the conic, d = pixel - centre), a change of the parameters
-// moves the centre by m' and the covariance by S', and dC_c = h_c (v.m' + v^T S' v / 2) + alpha T dcolor_c.
-// In the coordinates (e, y) of `Print`, in which v is linear, this is a polynomial of degree two without a
-// constant, so the sum over pixels of its square follows exactly from the twelve moments of s = sum_c h_c^2 of
-// degree two to four; squaring after the chain rule would lose the cross terms. Colours that change with the viewing direction couple to the means through
-// five more moments per channel.
+// With h_c = alpha dC_c/dalpha and v = Q d (Q the conic, d = pixel - centre), a change of the parameters that
+// moves the centre by m', the covariance by S' and the colour by k' moves C_c by h_c (v.m' + v^T S' v / 2) +
+// alpha T k'_c. In the coordinates (e, y) of a print, in which v is linear, the bracket is a polynomial of degree
+// two without a constant, so the sum over pixels of its square follows exactly from the twelve moments of
+// s = sum_c h_c^2 of degree two to four. Squaring after the chain rule would lose the cross terms. Colours that
+// change with the viewing direction couple to the means through five more moments per channel.
 #include "replay.hpp"
 
 namespace RECGEN_NS {
@@ -91,16 +91,9 @@ static void measure_tile(const Context& c, std::int64_t which, const float* rgb,
     Float red = s.color[0], green = s.color[1], blue = s.color[2];
     Float sum[kPadded];
     for (Float& v : sum) v = 0.f;
-    const Brush brush(s, tile);
     RowSums<kTerms == kView> sums;
     sums.clear();
-    int row = __builtin_ctzll(c.blocks[k]) / kAcross;
-    each_block(tile, brush, c.blocks[k], [&](int b, const Print& print) {
-      if (b / kAcross != row) {
-        sums.fold(tile.down[row] - brush.y, sum);
-        sums.clear();
-        row = b / kAcross;
-      }
+    each_block(tile, Brush(s, tile), c.blocks[k], [&](int b, const Print& print) {
       Stroke stroke = blend(tile, print, b);
       Float share = stroke.alpha * reciprocal(1.f - stroke.alpha);
       Float hr = uncover(behind[b].red, stroke, red, share);
@@ -113,8 +106,10 @@ static void measure_tile(const Context& c, std::int64_t which, const float* rgb,
         sums.add_view(1, stroke.weight * hg, print.e);
         sums.add_view(2, stroke.weight * hb, print.e);
       }
+    }, [&](Float y) {
+      sums.fold(y, sum);
+      sums.clear();
     });
-    sums.fold(tile.down[row] - brush.y, sum);
     alignas(16) float total[kPadded];
     for (int i = 0; i < kPadded; i += 4) sum4(sum + i, total + i);
     std::memcpy(slots + (std::size_t)c.slot[c.pairs[k].ticket] * kTerms, total, kTerms * sizeof(float));
@@ -134,7 +129,8 @@ inline Column column(const Conic& q, Float mx, Float my, Float sxx, Float sxy, F
 }
 
 // The change of the covariance half half^T when `half` changes by (top, bottom).
-inline Column column(const Conic& q, const Projection& p, Float mx, Float my, const Float top[3], const Float bottom[3]) {
+inline Column column(const Conic& q, const Projection& p, Float mx, Float my, const Float* top,
+                     const Float* bottom) {
   const Float* h = p.half;
   Float sxx = 2.f * dot3(h[0], top[0], h[1], top[1], h[2], top[2]);
   Float syy = 2.f * dot3(h[3], bottom[0], h[4], bottom[1], h[5], bottom[2]);
@@ -160,7 +156,8 @@ static void mean_columns(const Input& in, const Projection& p, const Conic& q, C
   const float* V = in.rotation;
   Float frame[9];  // The shape in camera axes.
   for (int i = 0; i < 9; i++)
-    frame[i] = dot3(V[i / 3 * 3], p.shape[i % 3], V[i / 3 * 3 + 1], p.shape[3 + i % 3], V[i / 3 * 3 + 2], p.shape[6 + i % 3]);
+    frame[i] = dot3(V[i / 3 * 3], p.shape[i % 3], V[i / 3 * 3 + 1], p.shape[3 + i % 3], V[i / 3 * 3 + 2],
+                    p.shape[6 + i % 3]);
   Float rz = p.inverse_z, x = p.point[0] * rz, y = p.point[1] * rz;
   for (int j = 0; j < 3; j++) {
     Float closer = rz * V[6 + j], rx = fnma(x, closer, rz * V[j]), ry = fnma(y, closer, rz * V[3 + j]);

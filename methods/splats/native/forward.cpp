@@ -36,9 +36,9 @@ static void composite(const Input& in, Context& c, std::int64_t which, Image& ou
     std::uint64_t met = blocks_met(s, tile.left, tile.top) & tile.live;
     c.blocks[k] = met;
     c.touched[c.pairs[k].ticket] = met != 0;
-    Brush brush(s, tile);
     Float red = s.color[0], green = s.color[1], blue = s.color[2], depth = s.depth;
-    each_block(tile, brush, met, [&](int b, const Print& print) {
+    if (!met) continue;
+    each_block(tile, Brush(s, tile), met, [&](int b, const Print& print) {
       Stroke stroke = blend(tile, print, b);
       Paint& paint = canvas[b];
       paint.red = fma(stroke.weight, red, paint.red);

@@ -55,7 +55,8 @@ struct Colors {
   std::uint32_t lit[kLanes];
 };
 
-inline void evaluate_colors(const Input& in, const Batch& g, std::int64_t start, int lanes, unsigned wanted, Colors& out) {
+inline void evaluate_colors(const Input& in, const Batch& g, std::int64_t start, int lanes, unsigned wanted,
+                            Colors& out) {
   alignas(64) float B[kMostHarmonics][kLanes];
   int terms = in.degree < 0 ? 0 : harmonics(in.degree);
   if (terms) {

@@ -288,7 +288,8 @@ inline Float twice_exp2(Float x) {
   const Float magic(393216.f);  // 1.5 * 2^23 / 32: adding it rounds to thirty-seconds held in the low bits.
   Float t = x + magic, r = x - (t - magic), power;
   __m512i bits = (__m512i)t.part[0];
-  __m512i entry = (__m512i)_mm512_permutex2var_ps(_mm512_load_ps(kTwicePowers), bits, _mm512_load_ps(kTwicePowers + 16));
+  __m512 low = _mm512_load_ps(kTwicePowers), high = _mm512_load_ps(kTwicePowers + 16);
+  __m512i entry = (__m512i)_mm512_permutex2var_ps(low, bits, high);
   power.part[0] = (FloatPart)_mm512_add_epi32(entry, _mm512_slli_epi32(_mm512_srli_epi32(bits, 5), 23));
   return fma(power * r, fma(r, 0.240226599f, 0.693157329f), power);
 #else

@@ -57,18 +57,30 @@ struct Brush {
   }
 };
 
-// A splat over one block, before it is known what light reaches it.
-struct Print {
-  Float e, y;  // Distances to the leaning axis along the row, and to the row of the centre.
-  Float raw;     // Alpha before it is clamped; meaningless outside `met`.
-  Mask met;      // Alpha is at least 1/255.
+// A splat along one row of blocks, in which the rows of pixels are the same.
+struct Row {
+  Float y;      // Distance to the row of the centre.
+  Float x;      // Where the leaning axis crosses.
+  Float crest;  // The form there.
+
+  Row(const Tile& tile, const Brush& g, int row) {
+    y = tile.down[row] - g.y;
+    x = fma(g.lean, y, g.x);
+    crest = fma(g.c * y, y, g.peak);
+  }
 };
 
-inline Print press(const Tile& tile, const Brush& g, int b) {
+// A splat over one block, before it is known what light reaches it.
+struct Print {
+  Float e;    // Distance to the leaning axis along the row.
+  Float raw;  // Alpha before it is clamped; meaningless outside `met`.
+  Mask met;   // Alpha is at least 1/255.
+};
+
+inline Print press(const Tile& tile, const Brush& g, const Row& row, int b) {
   Print p;
-  p.y = tile.down[b / kAcross] - g.y;
-  p.e = fnma(g.lean, p.y, tile.across[b % kAcross] - g.x);
-  Float form = fma(g.a * p.e, p.e, fma(g.c * p.y, p.y, g.peak));
+  p.e = tile.across[b % kAcross] - row.x;
+  Float form = fma(g.a * p.e, p.e, row.crest);
   p.met = negative_above(form, kLowest);
   p.raw = twice_exp2(form);
   return p;
@@ -96,20 +108,41 @@ inline Stroke blend(Tile& tile, const Print& p, int b) {
   return s;
 }
 
-// Calls body(block, print) for each block of a set. The next print is pressed before the body runs, so that
-// its long chain of operations overlaps with the blending of the present one.
+// Calls body(block, print) for each block of a set that is not empty. The next print is pressed before the body
+// runs, so that its long chain of operations overlaps with the blending of the present one.
 template <class Body>
 inline void each_block(const Tile& tile, const Brush& brush, std::uint64_t set, const Body& body) {
-  if (!set) return;
   int b = __builtin_ctzll(set);
-  Print print = press(tile, brush, b);
+  Print print = press(tile, brush, Row(tile, brush, b / kAcross), b);
   while (set &= set - 1) {
     int next = __builtin_ctzll(set);
-    Print coming = press(tile, brush, next);
+    Print coming = press(tile, brush, Row(tile, brush, next / kAcross), next);
     body(b, print);
     b = next, print = coming;
   }
   body(b, print);
+}
+
+// The same, and calls row_end(y) after the last block of each row. Passes that sum over a row first gain more
+// than the branch costs.
+template <class Body, class RowEnd>
+inline void each_block(const Tile& tile, const Brush& brush, std::uint64_t set, const Body& body,
+                       const RowEnd& row_end) {
+  int b = __builtin_ctzll(set);
+  Row row(tile, brush, b / kAcross);
+  Print print = press(tile, brush, row, b);
+  while (set &= set - 1) {
+    int next = __builtin_ctzll(set);
+    bool turn = next / kAcross != b / kAcross;
+    Float y = row.y;
+    if (turn) row = Row(tile, brush, next / kAcross);
+    Print coming = press(tile, brush, row, next);
+    body(b, print);
+    if (turn) row_end(y);
+    b = next, print = coming;
+  }
+  body(b, print);
+  row_end(row.y);
 }
 
 }  // namespace RECGEN_NS

@@ -1,7 +1,7 @@
 """A tiny drive with known geometry, and writers of it in the four forms of the Waymo data set.
 
-Nothing of the readers under test takes part in making their input: v1 has a plain encoder of protocol buffers with
-the field numbers of Waymo's files, and a textbook CRC.
+Nothing of the readers under test takes part in making their input: v1 has a plain encoder of protocol buffers
+with the field numbers of Waymo's files, and a textbook CRC.
 """
 
 from .drive import CONTEXT, NAMES, OFFSET, ORDER, Body, Drive, turned

@@ -50,7 +50,7 @@ def write_street_gaussians(folder: Path, drive: Drive) -> Path:
         (folder / name).mkdir(parents=True, exist_ok=True)
     opencv = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
     times: dict[str, dict[str, float]] = {"FRAME": {}, **{name: {} for name in NAMES.values()}}
-    titles = "height width length center_x center_y center_z heading".split()
+    titles = ["height", "width", "length", "center_x", "center_y", "center_z", "heading"]
     rows = ["frame_id track_id object_class alpha " + " ".join(f"box_{t}" for t in titles) + " speed"]
     for step in range(drive.count):
         np.savetxt(folder / "ego_pose" / f"{step:06d}.txt", drive.egos[step])

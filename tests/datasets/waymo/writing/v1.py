@@ -56,7 +56,7 @@ def vector(point) -> bytes:
 _TABLE = []
 for _n in range(256):
     for _ in range(8):
-        _n = _n >> 1 ^ (0x82F63B78 if _n & 1 else 0)  # noqa: PLW2901  # The plain textbook table.
+        _n = _n >> 1 ^ (0x82F63B78 if _n & 1 else 0)
     _TABLE.append(_n)
 
 
