@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import itertools
 import os
 import re
 import sys
@@ -29,6 +30,8 @@ from recgen_bench.harness.registration import (
     ProtocolSource,
     check_name,
 )
+
+_LOADS = itertools.count(1)
 
 GROUP = "recgen_bench"
 BUILT_IN = (
@@ -156,12 +159,12 @@ def _normal(distribution: str) -> str:
 def _import_file(path: Path) -> Any:
     if not path.is_file():
         raise PluginError("no such plugin file", where=str(path))
-    name = f"recgen_plugin_{path.stem}"
+    # A name of its own at every load: annotations of dataclasses are looked up in the module of this name.
+    name = f"recgen_plugin_{path.stem}_{next(_LOADS)}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError("not a Python file", expected="a name ending in .py", where=str(path))
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up while it is being executed.
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

@@ -173,9 +173,8 @@ def project(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Float]:
     """Return index, pixel row, pixel column and z-depth of those (N, 3) world points that a camera sees."""
     w2c = camera.w2c
-    local = xyz @ w2c[:3, :3].T + w2c[:3, 3]
-    index = np.nonzero(local[:, 2] > NEAREST)[0]
-    x, y, z = local[index].T
+    index = np.nonzero(xyz @ w2c[2, :3] + w2c[2, 3] > NEAREST)[0]
+    x, y, z = (xyz[index] @ w2c[:3, :3].T + w2c[:3, 3]).T
     u = camera.K[0, 0] * x / z + camera.K[0, 2]
     v = camera.K[1, 1] * y / z + camera.K[1, 2]
     inside = (u >= 0) & (v >= 0) & (u < camera.width) & (v < camera.height)

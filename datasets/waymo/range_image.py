@@ -117,12 +117,13 @@ def to_points(image: Matrix, laser: Laser, poses: Matrix | None = None, ego: Flo
     distance = _doubles(image[row, column, 0])
     if not np.all(distance < FARTHEST):
         raise DataError(f"a range of laser {laser.name} is absurd", got=f"{distance.max():g} m")
-    inclination = laser.rows(height)[row]
+    inclination = laser.rows(height)
     correction = math.atan2(laser.pose[1, 0], laser.pose[0, 0])
-    azimuth = ((width - column - 0.5) / width * 2 - 1) * math.pi - correction
-    flat = distance * np.cos(inclination)
+    azimuth = ((width - np.arange(width) - 0.5) / width * 2 - 1) * math.pi - correction
+    flat = distance * np.cos(inclination)[row]
     points = np.stack(
-        [flat * np.cos(azimuth), flat * np.sin(azimuth), distance * np.sin(inclination)], axis=-1
+        [flat * np.cos(azimuth)[column], flat * np.sin(azimuth)[column], distance * np.sin(inclination)[row]],
+        axis=-1,
     )
     points = points @ laser.pose[:3, :3].T + laser.pose[:3, 3]
     if poses is None or ego is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
+import typing
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,29 @@ def test_one_file_named_twice(tmp_path):
     path = plugin_file(tmp_path, GOOD.format(name="mine"))
     with pytest.raises(PluginError, match=r"loaded already|registered already"):
         load_registry([path, path])
+
+
+def test_two_loads_of_one_file_do_not_disturb_each_other(tmp_path):
+    body = """
+    from __future__ import annotations
+    from dataclasses import dataclass
+
+    @dataclass
+    class Inner:
+        x: int
+
+    @dataclass
+    class Outer:
+        inner: Inner
+    """
+    path = tmp_path / "mine.py"
+    path.write_text(textwrap.dedent(body) + HEAD + GOOD.format(name="mine").replace("object", "Outer"))
+    first, second = (load_registry([path]).method("mine").target for _ in range(2))
+    assert first is not second
+    # Annotations still mean the classes of the same load.
+    hints = [typing.get_type_hints(outer)["inner"] for outer in (first, second)]
+    assert hints[0] is not hints[1]
+    assert [hint.__module__ for hint in hints] == [first.__module__, second.__module__]
 
 
 def test_unknown_names_suggest_the_closest(toy_registry):

@@ -41,7 +41,7 @@ static void replay_tile(const Context& c, std::int64_t which, const Image& image
   Loss loss[kBlocks];
   read_tile(c, tile, image, up, loss);
   for (std::int64_t k = c.begin[which], end = c.end[which]; k < end; k++) {
-    const Pair ahead = c.pairs[std::min(k + 6, end - 1)];
+    const Pair ahead = c.pairs[std::min(k + kFetch, end - 1)];
     __builtin_prefetch(&c.splats[ahead.gaussian]);
     __builtin_prefetch(&c.slot[ahead.ticket]);
     std::uint64_t met = c.blocks[k];

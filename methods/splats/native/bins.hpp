@@ -12,7 +12,6 @@ namespace RECGEN_NS {
 
 constexpr int kDigitBits = 11;
 constexpr int kDigits = 1 << kDigitBits;
-constexpr int kAhead = 12;  // How far ahead of use a splat is fetched.
 
 struct Range {
   std::int64_t begin, end;
@@ -104,7 +103,7 @@ inline void bin(Team& team, Context& c, const Key* order, std::int64_t n) {
     std::memset(mine, 0, tiles * sizeof *mine);
     Range r = part(n, rank, team.size());
     for (std::int64_t i = r.begin; i < r.end; i++) {
-      __builtin_prefetch(&c.splats[order[std::min(i + kAhead, r.end - 1)].gaussian]);
+      __builtin_prefetch(&c.splats[order[std::min(i + kFetch, r.end - 1)].gaussian]);
       std::uint32_t* to = tile_of.data() + ticket[i];
       tile_rows(c.splats[order[i].gaussian], c.across, c.down, [&](int row, int first, int last) {
         for (std::uint32_t tile = row * c.across + first, end = row * c.across + last; tile < end; tile++) {

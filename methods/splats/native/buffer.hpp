@@ -28,10 +28,6 @@ class Buffer {
     data_ = static_cast<T*>(std::aligned_alloc(64, bytes ? bytes : 64));
     if (!data_) throw std::bad_alloc();
   }
-  void release() {
-    std::free(data_);
-    data_ = nullptr;
-  }
   T* data() { return data_; }
   const T* data() const { return data_; }
   T& operator[](std::size_t i) { return data_[i]; }

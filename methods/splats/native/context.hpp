@@ -14,6 +14,8 @@ constexpr int kBlock = 4;                  // A vector covers 4x4 pixels.
 constexpr int kAcross = kTile / kBlock;    // Blocks along a side of a tile.
 constexpr int kBlocks = kAcross * kAcross;  // 64, so that a set of blocks is one machine word.
 
+constexpr int kFetch = 8;  // How many items ahead of its use a splat is fetched into the cache.
+
 constexpr float kMinAlpha = 1.f / 255.f;
 constexpr float kMaxAlpha = 0.999f;
 constexpr float kMinTransmittance = 1e-4f;

@@ -83,7 +83,7 @@ static void measure_tile(const Context& c, std::int64_t which, const float* rgb,
   Behind behind[kBlocks];
   read_tile(c, tile, rgb, behind);
   for (std::int64_t k = c.begin[which], end = c.end[which]; k < end; k++) {
-    const Pair ahead = c.pairs[std::min(k + 6, end - 1)];
+    const Pair ahead = c.pairs[std::min(k + kFetch, end - 1)];
     __builtin_prefetch(&c.splats[ahead.gaussian]);
     __builtin_prefetch(&c.slot[ahead.ticket]);
     if (!c.blocks[k]) continue;

@@ -31,7 +31,7 @@ static void composite(const Input& in, Context& c, std::int64_t which, Image& ou
   std::memset((void*)canvas, 0, sizeof canvas);
   std::int64_t k = c.begin[which], end = c.begin[which + 1];
   for (; k < end && tile.live; k++) {
-    __builtin_prefetch(&c.splats[c.pairs[std::min(k + 6, end - 1)].gaussian]);
+    __builtin_prefetch(&c.splats[c.pairs[std::min(k + kFetch, end - 1)].gaussian]);
     const Splat& s = c.splats[c.pairs[k].gaussian];
     std::uint64_t met = blocks_met(s, tile.left, tile.top) & tile.live;
     c.blocks[k] = met;
