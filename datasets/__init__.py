@@ -14,7 +14,7 @@ def register_datasets(register: Callable[[DatasetInfo], None]) -> None:
     register(
         DatasetInfo(
             name="street",
-            summary="Procedural driving street with ground truth at every pose; any non-negative integer is a scene.",
+            summary="Procedural driving street with ground truth at every pose; scenes are integers.",
             target="recgen_bench.datasets.street.dataset:Street",
             protocol="street-laneshift",
             embedded=True,
@@ -53,6 +53,56 @@ def register_datasets(register: Callable[[DatasetInfo], None]) -> None:
             licence="not stated by its authors for the eight scenes",
             obtain="nerf_llff_data from the NeRF authors, or LLFF's imgs2poses on your photographs.",
             layout="<scene>/poses_bounds.npy images/ [images_4/ images_8/] [sparse/0/]",
+        )
+    )
+
+    register(
+        DatasetInfo(
+            name="dtu",
+            summary="DTU multi-view stereo scans with object masks: raw, IDR/NeuS or MVSNet layout.",
+            target="recgen_bench.datasets.dtu:Dtu",
+            protocol="dtu-3view",
+            licence="not stated in what we could find",
+            obtain="Download Rectified and Calibration of the DTU MVS data set, and idrmasks as RegNeRF names "
+            "them, and keep them side by side; or take the DTU package of IDR/NeuS.",
+            layout="Rectified/scanN/ Calibration/cal18/ idrmasks/scanN/ | "
+            "scanN/cameras_sphere.npz image/ mask/ | Cameras/train/ Rectified/scanN_train/",
+        )
+    )
+    register(
+        DatasetInfo(
+            name="replica",
+            summary="Replica rooms as rendered for Semantic-NeRF or for NICE-SLAM, with depth.",
+            target="recgen_bench.datasets.replica:Replica",
+            protocol="replica-6view",
+            licence="Replica Dataset Research Terms, non-commercial",
+            obtain="Accept the Replica terms, download Semantic-NeRF's pre-rendered Replica (for replica-*view) "
+            "or NICE-SLAM's, and unpack it.",
+            layout="room_0/Sequence_1/{rgb,depth}/ traj_w_c.txt | room0/results/ traj.txt",
+        )
+    )
+    register(
+        DatasetInfo(
+            name="scannetpp",
+            summary="ScanNet++ DSLR photographs, fisheye or undistorted, with anonymisation masks.",
+            target="recgen_bench.datasets.scannetpp:Scannetpp",
+            protocol="scannetpp-6view",
+            licence="ScanNet++ Terms of Use, non-commercial, no redistribution",
+            obtain="Apply for access on the ScanNet++ site and download the DSLR assets of the scenes with the "
+            "official script; undistorting with its toolkit is optional.",
+            layout="data/<scene_id>/dslr/{resized_images,nerfstudio,colmap,...}",
+        )
+    )
+    register(
+        DatasetInfo(
+            name="dl3dv",
+            summary="DL3DV scenes by hash: benchmark (nerfstudio/, gaussian_splat/) or 10K layout.",
+            target="recgen_bench.datasets.dl3dv:Dl3dv",
+            protocol="dl3dv-benchmark-140",
+            licence="DL3DV-10K Terms of Use and CC BY-NC 4.0",
+            obtain="Accept the terms on the Hugging Face page and download the scenes; images_4 is enough "
+            "(GenFusion's 24 are Inception3D/GenFusion_DL3DV_24Benchmark).",
+            layout="<hash>/nerfstudio/ | <hash>/gaussian_splat/ | <hash>/colmap/",
         )
     )
 

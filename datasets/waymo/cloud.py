@@ -54,6 +54,10 @@ class LazyPoints(Points):
         """(N, 3) uint8 colours."""
         return self._read().rgb
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # What computes them may hold open files; another process gets the result.
+        return Points, (self.xyz, self.rgb)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sweeps:
@@ -94,8 +98,8 @@ class Cloud:
     """The thinned lidar of a segment.
 
     A point is kept where a view of its own time step sees it, and takes the colour of the pixel it falls on;
-    what stands in between is not looked for. Where no view of the scene has an image, all points are kept, in
-    grey.
+    what stands in between is not looked for. Views that a split holds out later colour points too, as they do
+    in a COLMAP cloud. Where no view of the scene has an image, all points are kept, in grey.
 
     Args:
         sweeps: The lidar.

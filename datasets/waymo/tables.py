@@ -90,8 +90,8 @@ class Table:
 class Cells:
     """Single rows of large columns; asking for ascending rows reads the file once.
 
-    Only batches of `ROWS_AT_ONCE` rows are held. Row groups are found through the header of the file; going
-    back within one starts over.
+    Batches of `ROWS_AT_ONCE` rows are held, and the page of the file that they lie on. Row groups are found
+    through the header of the file; going back within one starts over.
     """
 
     def __init__(self, path: Path, names: tuple[str, ...]) -> None:

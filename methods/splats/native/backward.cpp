@@ -138,35 +138,54 @@ static Chain pull_back(const Input& in, const Batch& g, const Float* sum) {
   return out;
 }
 
+// Writes dL/dcoefficient (terms, 3) of one Gaussian from the harmonics and dL/dcolor, zeros above the degree in
+// use, and dL/dharmonic. Four numbers at a time, of which the next three overwrite the last.
+static void coefficient_gradients(const float* from, const float* B, const float d[3], int terms, int coefficients,
+                                  float* to, float* by_basis) {
+  typedef float Four __attribute__((vector_size(16)));
+  const Four by_color = {d[0], d[1], d[2], 0};
+  for (int k = 0; k < terms - 1; k++) {
+    Four row = B[k] * by_color;
+    std::memcpy(to + 3 * k, &row, sizeof row);
+  }
+  for (int c = 0; c < 3; c++) to[3 * (terms - 1) + c] = B[terms - 1] * d[c];
+  std::memset(to + 3 * terms, 0, 3 * (coefficients - terms) * sizeof(float));
+  for (int k = 0; k < terms; k++) by_basis[k] = from[3 * k] * d[0] + from[3 * k + 1] * d[1] + from[3 * k + 2] * d[2];
+}
+
 // Gradients by the coefficients of the harmonics, and by the means through the viewing direction.
 static void color_gradients(const Input& in, const Context& c, const Batch& g, std::int64_t start, int lanes,
                             unsigned visible, const Float* sum, const PerGaussian& out, Float mean[3]) {
-  alignas(64) float color[3][kLanes], B[kMostHarmonics][kLanes], weight[kMostHarmonics][kLanes];
+  alignas(64) float color[3][kLanes], B[kLanes][kMostHarmonics], weight[kLanes][kMostHarmonics];
   for (int k = 0; k < 3; k++) store(color[k], sum[k]);
   int terms = harmonics(in.degree);
+  std::size_t stride = 3 * (std::size_t)in.coefficients;
+  if (!visible) {
+    std::memset(out.colors + stride * start, 0, stride * lanes * sizeof(float));
+    return;
+  }
   Direction towards = direction(g.mean[0] - in.centre[0], g.mean[1] - in.centre[1], g.mean[2] - in.centre[2]);
-  Float values[kMostHarmonics];
+  Float values[kMostHarmonics], weights[kMostHarmonics], gradient[3];
   basis(in.degree, towards, values);
-  for (int k = 0; k < terms; k++) store(B[k], values[k]);
+  transpose(values, terms, B[0]);
   std::memset(weight, 0, sizeof weight);
   for (int lane = 0; lane < lanes; lane++) {
-    float* to = out.colors + 3 * in.coefficients * (start + lane);
-    const float* from = in.colors + 3 * in.coefficients * (start + lane);
-    std::memset(to, 0, 3 * in.coefficients * sizeof(float));
-    if (!(visible >> lane & 1)) continue;
+    float* to = out.colors + stride * (start + lane);
+    if (!(visible >> lane & 1)) {
+      std::memset(to, 0, stride * sizeof(float));
+      continue;
+    }
     unsigned lit = c.splats[start + lane].lit;
     float d[3];
     for (int k = 0; k < 3; k++) d[k] = lit >> k & 1 ? color[k][lane] : 0.f;
-    for (int k = 0; k < terms; k++) {
-      for (int ch = 0; ch < 3; ch++) to[3 * k + ch] = B[k][lane] * d[ch];
-      weight[k][lane] = from[3 * k] * d[0] + from[3 * k + 1] * d[1] + from[3 * k + 2] * d[2];
-    }
+    const float* from = in.colors + stride * (start + lane);
+    coefficient_gradients(from, B[lane], d, terms, in.coefficients, to, weight[lane]);
   }
-  Float weights[kMostHarmonics], gradient[3];
-  for (int k = 0; k < terms; k++) weights[k] = load(weight[k]);
+  if (in.degree == 0) return;
+  transpose(weight[0], terms, weights);
   basis_gradient(in.degree, towards, weights, gradient);
-  if (in.degree > 0)
-    for (int k = 0; k < 3; k++) mean[k] += gradient[k];
+  Mask set = RECGEN_NS::lanes(visible);
+  for (int k = 0; k < 3; k++) mean[k] += keep(set, gradient[k]);
 }
 
 static void write_batch(const Input& in, const Context& c, const float* slots, const PerGaussian& out,

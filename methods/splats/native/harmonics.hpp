@@ -9,6 +9,22 @@ constexpr int kMostHarmonics = 16;
 
 inline int harmonics(int degree) { return (degree + 1) * (degree + 1); }
 
+// Between (harmonic, lane) in vectors and (lane, harmonic) in memory, rows of kMostHarmonics.
+inline void transpose(const Float* from, int terms, float* to) {
+  alignas(64) float row[kLanes];
+  for (int k = 0; k < terms; k++) {
+    store(row, from[k]);
+    for (int lane = 0; lane < kLanes; lane++) to[lane * kMostHarmonics + k] = row[lane];
+  }
+}
+inline void transpose(const float* from, int terms, Float* to) {
+  alignas(64) float row[kLanes];
+  for (int k = 0; k < terms; k++) {
+    for (int lane = 0; lane < kLanes; lane++) row[lane] = from[lane * kMostHarmonics + k];
+    to[k] = load(row);
+  }
+}
+
 struct Direction {
   Float x, y, z, inverse_length;
 };

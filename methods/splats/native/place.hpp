@@ -57,12 +57,12 @@ struct Colors {
 
 inline void evaluate_colors(const Input& in, const Batch& g, std::int64_t start, int lanes, unsigned wanted,
                             Colors& out) {
-  alignas(64) float B[kMostHarmonics][kLanes];
+  alignas(64) float B[kLanes][kMostHarmonics];
   int terms = in.degree < 0 ? 0 : harmonics(in.degree);
   if (terms) {
     Float values[kMostHarmonics];
     basis(in.degree, direction(g.mean[0] - in.centre[0], g.mean[1] - in.centre[1], g.mean[2] - in.centre[2]), values);
-    for (int k = 0; k < terms; k++) store(B[k], values[k]);
+    transpose(values, terms, B[0]);
   }
   for (int lane = 0; lane < lanes; lane++) {
     if (!(wanted >> lane & 1)) continue;
@@ -72,10 +72,10 @@ inline void evaluate_colors(const Input& in, const Batch& g, std::int64_t start,
       std::memcpy(value, in.colors + 3 * (start + lane), sizeof out.value[0]);
       continue;
     }
-    const float* w = in.colors + 3 * in.coefficients * (start + lane);
+    const float* w = in.colors + 3 * (std::size_t)in.coefficients * (start + lane);
     float sum[3] = {0.5f, 0.5f, 0.5f};
     for (int k = 0; k < terms; k++)
-      for (int c = 0; c < 3; c++) sum[c] += B[k][lane] * w[3 * k + c];
+      for (int c = 0; c < 3; c++) sum[c] += B[lane][k] * w[3 * k + c];
     for (int c = 0; c < 3; c++) {
       bool clamped = -FLT_MAX <= sum[c] && sum[c] < 0;  // What is not finite stays, so that it is noticed.
       if (clamped) out.lit[lane] &= ~(1u << c);

@@ -14,6 +14,8 @@ from recgen_bench.datasets.waymo.rig import CAMERAS
 from recgen_bench.harness.dataset import Request
 from recgen_bench.harness.errors import RecgenError
 
+pytestmark = pytest.mark.slow
+
 VARIANTS = 220
 SLOWEST = 10.0
 """Seconds of computing for one damaged scene; whole ones take hundredths."""

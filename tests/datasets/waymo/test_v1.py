@@ -1,3 +1,5 @@
+import pickle
+import sys
 import tracemalloc
 
 import numpy as np
@@ -9,6 +11,7 @@ from recgen_bench.datasets.waymo.messages import parse
 from recgen_bench.datasets.waymo.tfrecord import index_records, read_record
 from recgen_bench.harness.dataset import Request
 from recgen_bench.harness.errors import DataError, PluginError
+from recgen_bench.harness.scene import Points
 
 
 def open_(folder, **request):
@@ -180,8 +183,22 @@ def test_records_are_streamed(tmp_path, writing):
     assert max(opening, reading) < 9_000_000
 
 
+def test_lidar_is_read_when_it_is_asked_for_and_then_kept(tmp_path, writing):
+    path = writing.write_v1(tmp_path, writing.Drive(count=1))
+    one, other = open_(tmp_path), open_(tmp_path)
+    assert len(one.points) > 100
+    path.unlink()
+    copy = pickle.loads(pickle.dumps(one.points))
+    assert type(copy) is Points
+    assert np.array_equal(copy.xyz, one.points.xyz)
+    assert np.array_equal(copy.rgb, one.points.rgb)
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        len(other.points)
+    assert "record 0" in str(caught.value)
+
+
 def test_a_missing_package_is_named(forms, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "google.protobuf.message_factory", None)
+    monkeypatch.setitem(sys.modules, "google.protobuf.message_factory", None)
     with pytest.raises(PluginError, match="not installed") as caught:
         open_(forms["v1"])
     assert 'pip install "recgen-bench[waymo]"' in str(caught.value)

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -115,7 +117,7 @@ def test_a_file_that_is_no_table(tmp_path):
 
 
 def test_a_missing_package_is_named(forms, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(PluginError, match="not installed") as caught:
         open_(forms["v2"])
     assert 'pip install "recgen-bench[waymo]"' in str(caught.value)
