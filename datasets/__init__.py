@@ -55,7 +55,21 @@ def register_datasets(register: Callable[[DatasetInfo], None]) -> None:
             layout="<scene>/poses_bounds.npy images/ [images_4/ images_8/] [sparse/0/]",
         )
     )
-
+    register(
+        DatasetInfo(
+            name="waymo",
+            summary="Waymo Open Dataset segments: v1 records, v2 tables, DriveStudio or Street Gaussians "
+            "folders.",
+            target="recgen_bench.datasets.waymo.dataset:Waymo",
+            protocol="waymo-laneshift",
+            licence="Waymo Dataset License Agreement for Non-Commercial Use",
+            obtain="Accept the licence on the Waymo Open Dataset site and download the segments of the "
+            "protocol (v1.4.2 or newer holds the map); pip install 'recgen-bench[waymo]' to read "
+            "them.",
+            layout="segment-*_with_camera_labels.tfrecord | {training,validation}/camera_image/*.parquet "
+            "... | <scene>/{images,ego_pose,extrinsics,intrinsics}/",
+        )
+    )
     register(
         DatasetInfo(
             name="dtu",
@@ -63,10 +77,10 @@ def register_datasets(register: Callable[[DatasetInfo], None]) -> None:
             target="recgen_bench.datasets.dtu:Dtu",
             protocol="dtu-3view",
             licence="not stated in what we could find",
-            obtain="Download Rectified and Calibration of the DTU MVS data set, and idrmasks as RegNeRF names "
-            "them, and keep them side by side; or take the DTU package of IDR/NeuS.",
-            layout="Rectified/scanN/ Calibration/cal18/ idrmasks/scanN/ | "
-            "scanN/cameras_sphere.npz image/ mask/ | Cameras/train/ Rectified/scanN_train/",
+            obtain="Download Rectified and Calibration of the DTU MVS data set, and idrmasks as RegNeRF "
+            "names them, and keep them side by side; or take the DTU package of IDR/NeuS.",
+            layout="Rectified/scanN/ Calibration/cal18/ idrmasks/scanN/ | scanN/cameras_sphere.npz "
+            "image/ mask/ | Cameras/train/ Rectified/scanN_train/",
         )
     )
     register(
@@ -76,8 +90,8 @@ def register_datasets(register: Callable[[DatasetInfo], None]) -> None:
             target="recgen_bench.datasets.replica:Replica",
             protocol="replica-6view",
             licence="Replica Dataset Research Terms, non-commercial",
-            obtain="Accept the Replica terms, download Semantic-NeRF's pre-rendered Replica (for replica-*view) "
-            "or NICE-SLAM's, and unpack it.",
+            obtain="Accept the Replica terms, download Semantic-NeRF's pre-rendered Replica (for "
+            "replica-*view) or NICE-SLAM's, and unpack it.",
             layout="room_0/Sequence_1/{rgb,depth}/ traj_w_c.txt | room0/results/ traj.txt",
         )
     )
@@ -88,8 +102,8 @@ def register_datasets(register: Callable[[DatasetInfo], None]) -> None:
             target="recgen_bench.datasets.scannetpp:Scannetpp",
             protocol="scannetpp-6view",
             licence="ScanNet++ Terms of Use, non-commercial, no redistribution",
-            obtain="Apply for access on the ScanNet++ site and download the DSLR assets of the scenes with the "
-            "official script; undistorting with its toolkit is optional.",
+            obtain="Apply for access on the ScanNet++ site and download the DSLR assets of the scenes "
+            "with the official script; undistorting with its toolkit is optional.",
             layout="data/<scene_id>/dslr/{resized_images,nerfstudio,colmap,...}",
         )
     )
@@ -100,8 +114,8 @@ def register_datasets(register: Callable[[DatasetInfo], None]) -> None:
             target="recgen_bench.datasets.dl3dv:Dl3dv",
             protocol="dl3dv-benchmark-140",
             licence="DL3DV-10K Terms of Use and CC BY-NC 4.0",
-            obtain="Accept the terms on the Hugging Face page and download the scenes; images_4 is enough "
-            "(GenFusion's 24 are Inception3D/GenFusion_DL3DV_24Benchmark).",
+            obtain="Accept the terms on the Hugging Face page and download the scenes; images_4 is "
+            "enough (GenFusion's 24 are Inception3D/GenFusion_DL3DV_24Benchmark).",
             layout="<hash>/nerfstudio/ | <hash>/gaussian_splat/ | <hash>/colmap/",
         )
     )

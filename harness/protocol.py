@@ -188,9 +188,12 @@ class Protocol:
         return canonical_hash(self.canonical())
 
     def canonical(self) -> dict[str, Any]:
-        """Return what the hash covers, as JSON types."""
+        """Return what the hash covers, as JSON types: all but the prose, without what is at its default.
+
+        So a field added later changes no published hash, and a default, once published, never changes.
+        """
         prose = {"summary", "source", "unknown"}
-        facts = {key: value for key, value in dataclasses.asdict(self).items() if key not in prose}
+        facts = {key: value for key, value in _stated(self).items() if key not in prose}
         # Once through JSON, so that a record equals itself after it was read back: tuples become lists.
         canonical: dict[str, Any] = json.loads(json.dumps(facts))
         return canonical
@@ -208,6 +211,21 @@ class Protocol:
             return SceneEntry(name)
         hint = did_you_mean(name, (entry.id for entry in self.scenes))
         raise ProtocolError("the protocol does not list this scene", got=name, hint=hint, where=self.name)
+
+
+def _stated(value: Any) -> Any:
+    """Return a dataclass as a dictionary of the fields that differ from their defaults, at every depth."""
+    if isinstance(value, tuple):
+        return [_stated(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    stated = {}
+    for each in dataclasses.fields(value):
+        content = getattr(value, each.name)
+        default = each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
+        if content != default:
+            stated[each.name] = _stated(content)
+    return stated
 
 
 def canonical_hash(canonical: dict[str, Any]) -> str:

@@ -6,6 +6,10 @@
 #include <new>
 #include <type_traits>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace RECGEN_NS {
 
 template <class T>
@@ -24,9 +28,14 @@ class Buffer {
     std::free(data_);
     data_ = nullptr;
     if (size > (PTRDIFF_MAX - 64) / sizeof(T)) throw std::bad_alloc();
-    std::size_t bytes = (size * sizeof(T) + 63) / 64 * 64;
-    data_ = static_cast<T*>(std::aligned_alloc(64, bytes ? bytes : 64));
+    std::size_t align = size * sizeof(T) < kHuge ? 64 : kHuge;
+    std::size_t bytes = (size * sizeof(T) + align - 1) / align * align;
+    data_ = static_cast<T*>(std::aligned_alloc(align, bytes ? bytes : align));
     if (!data_) throw std::bad_alloc();
+#if defined(__linux__)
+    // Large arrays live for one call; taking them in large pages costs less than touching each small one.
+    if (align == kHuge) madvise(data_, bytes, MADV_HUGEPAGE);
+#endif
   }
   T* data() { return data_; }
   const T* data() const { return data_; }
@@ -34,6 +43,8 @@ class Buffer {
   const T& operator[](std::size_t i) const { return data_[i]; }
 
  private:
+  static constexpr std::size_t kHuge = std::size_t{2} << 20;
+
   T* data_ = nullptr;
 };
 
