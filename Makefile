@@ -34,7 +34,7 @@ demo: $(VENV)/package
 	$(BIN)/recgen-bench leaderboard runs/demo --format md
 
 test: $(VENV)/tools
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/tools
 	$(BIN)/ruff check .

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recgen_bench.harness.dataset import Dataset, Request
 from recgen_bench.harness.errors import DataError, ProtocolError, RecgenError, did_you_mean
 from recgen_bench.harness.protocol import Protocol, canonical_json, format_metres
 from recgen_bench.harness.registration import DatasetInfo, resolve
-from recgen_bench.harness.scene import Camera, Capture, Float, NDArray, View
+from recgen_bench.harness.scene import Camera, Capture, Float, View
 from recgen_bench.harness.split import divide
 
 if TYPE_CHECKING:
@@ -160,6 +161,9 @@ def inspect_copy(
     except RecgenError as error:
         yield Finding(Level.PROBLEM, "layout", str(error))
         return
+    if not found:
+        yield Finding(Level.PROBLEM, "layout", f"no scene found; expected {copy.info.layout or 'scenes'}")
+        return
     yield Finding(Level.OK, "layout", f"{_number(len(found), 'scene')} found")
     listed = tuple(entry.id for entry in copy.protocol.scenes)
     needed = wanted or listed
@@ -169,7 +173,7 @@ def inspect_copy(
         text = f"{len(missing)} of {len(needed)} are missing: {', '.join(missing)}"
         yield Finding(Level.PROBLEM, "scenes", text)
     elif needed:
-        yield Finding(Level.OK, "scenes", f"all {len(needed)} that are needed are there")
+        yield Finding(Level.OK, "scenes", f"{len(needed)} of {len(needed)} that are needed")
     if not wanted and not everything and len(present) > LIMIT:
         text = f"{len(present) - LIMIT} of {len(present)} are not opened; --all opens them too"
         yield Finding(Level.NOTE, "scenes", text)
@@ -225,7 +229,7 @@ def selection_hash(views: Sequence[View]) -> str:
 
 
 def pose_findings(capture: Capture) -> Iterator[Finding]:
-    """Yield how far the cameras spread, and those that stand in one place; each pose alone is valid already."""
+    """Yield how far the cameras spread, and which stand in one place; each pose alone is valid already."""
     unit = "m" if capture.world.unit == "metre" else "units"
     centres = np.stack([view.camera.centre for view in capture.views])
     sides = np.ptp(centres, axis=0)

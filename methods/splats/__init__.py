@@ -1,1 +1,1 @@
-""""""
+"""Gaussians: parameters, rasterisation, information, losses, training."""
