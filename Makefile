@@ -1,5 +1,6 @@
 # make demo   the main job on a fresh machine, with its table and picture
 # make test   the whole suite
+# make lint types sanitize bench fix clean
 # Each target does its own set-up in .venv and costs seconds when that is done.
 
 PYTHON ?= python3
@@ -45,6 +46,16 @@ types: $(VENV)/tools
 	@mkdir -p build/types/recgen_bench
 	@for room in $(ROOMS); do ln -sfn ../../../$$room build/types/recgen_bench/$$room; done
 	MYPYPATH=build/types $(BIN)/mypy $(foreach room,$(ROOMS),-p recgen_bench.$(room))
+
+# The kernels under the address and undefined-behaviour sanitizers, on random and degenerate scenes.
+sanitize: $(VENV)/python
+	sh benchmarks/sanitize.sh
+
+bench: $(VENV)/tools
+	$(BIN)/python benchmarks/raster.py
+	$(BIN)/python benchmarks/ssim.py
+	$(BIN)/python benchmarks/street.py
+	$(BIN)/python benchmarks/overhead.py
 
 fix: $(VENV)/tools
 	$(BIN)/ruff check --fix .

@@ -11,7 +11,7 @@ from PIL import ImageDraw, ImageFont
 
 from recgen_bench.harness.errors import DataError, RecgenError
 from recgen_bench.harness.inspection import evenly
-from recgen_bench.harness.protocol import Protocol
+from recgen_bench.harness.protocol import Protocol, format_metres
 from recgen_bench.harness.scene import Capture, Float, Image, View
 from recgen_bench.harness.split import divide
 from recgen_bench.harness.topview import Ground, lay_ground, scale_length
@@ -39,7 +39,7 @@ class Shown:
 
     Attributes:
         capture: All of the scene.
-        protocol: Name of the protocol.
+        protocol: Name of the protocol, and the shift that is shown.
         train: Names of the training views.
         test: Names of the test views that were recorded.
         beside: Test views that were not recorded, because they stand beside the track.
@@ -74,7 +74,8 @@ def divided(capture: Capture, protocol: Protocol) -> tuple[Shown, str]:
         train = frozenset(view.name for view in scene.train)
         test = frozenset(view.name for view in scene.test if view.name in recorded)
         beside = tuple(view for view in scene.test if view.name not in recorded)
-        return Shown(capture, protocol.name, train, test, beside), ""
+        name = protocol.name if shift is None else f"{protocol.name} at {format_metres(shift)}"
+        return Shown(capture, name, train, test, beside), ""
     return Shown(capture, protocol.name), complaint
 
 
@@ -223,7 +224,7 @@ def _cameras(
 
 def _legend(plan: Pillow.Image, ground: Ground, shown: Shown) -> None:
     """Write the scale bar and the meaning of the colours that occur onto the plan."""
-    pen = ImageDraw.Draw(plan, "RGBA")
+    pen = ImageDraw.Draw(plan)
     capture = shown.capture
     entries = {shown.role(view) for view in capture.views}
     present = sorted(entries, key=lambda entry: [TRAIN, TEST, UNUSED].index(entry[1]))
@@ -241,7 +242,7 @@ def _legend(plan: Pillow.Image, ground: Ground, shown: Shown) -> None:
     widths = [22 + font.getlength(text) + 14 for text, _ in present]
     total = MARGIN + bar + 10 + font.getlength(label) + 20 + sum(widths)
     baseline = plan.height - 16
-    pen.rectangle((0, plan.height - 32, min(total, plan.width), plan.height), fill=(255, 255, 255, 225))
+    pen.rectangle((0, plan.height - 32, min(total, plan.width), plan.height), fill="white")
     pen.line((MARGIN, baseline, MARGIN + bar, baseline), fill=INK, width=3)
     for x in (MARGIN, MARGIN + bar):
         pen.line((x, baseline - 5, x, baseline + 5), fill=INK, width=2)
