@@ -164,7 +164,8 @@ def inspect_copy(
     if not found:
         yield Finding(Level.PROBLEM, "layout", f"no scene found; expected {copy.info.layout or 'scenes'}")
         return
-    yield Finding(Level.OK, "layout", f"{_number(len(found), 'scene')} found")
+    names = ", ".join(found[:3]) + ", ..." * (len(found) > 3)
+    yield Finding(Level.OK, "layout", f"{_number(len(found), 'scene')} found: {names}")
     listed = tuple(entry.id for entry in copy.protocol.scenes)
     needed = wanted or listed
     present = tuple(name for name in needed or found if name in found or _generated(copy, name))
@@ -249,7 +250,7 @@ def pose_findings(capture: Capture) -> Iterator[Finding]:
     again = [names for names in places.values() if len(names) > 1]
     if again:
         number = sum(len(names) - 1 for names in again)
-        text = f"{_number(number, 'view')} stand where another does, for example {', '.join(again[0][:3])}"
+        text = f"{_number(number, 'view')} in the place of another, for example {', '.join(again[0][:3])}"
         yield Finding(Level.WARNING, "poses", text)
 
 
@@ -257,7 +258,7 @@ def name_findings(views: Sequence[View]) -> Iterator[Finding]:
     """Yield names that occur twice, or that differ only in case, ending or leading zeros."""
     twice = [name for name, count in Counter(view.name for view in views).items() if count > 1]
     if twice:
-        text = f"{_number(len(twice), 'name')} occur more than once, for example {twice[0]}"
+        text = f"{_number(len(twice), 'name')} given more than once, for example {twice[0]}"
         yield Finding(Level.PROBLEM, "names", text)
     alike: dict[str, set[str]] = {}
     for view in views:

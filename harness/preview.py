@@ -192,7 +192,7 @@ def _actors(pen: ImageDraw.ImageDraw, ground: Ground, capture: Capture) -> None:
         colour = MOVING if actor.moving else PARKED
         during = (actor.frames >= frames[0]) & (actor.frames <= frames[-1])
         if actor.moving and during.sum() > 1:
-            pen.line(_path(ground, actor.poses[during][:, :3, 3]), fill=colour, width=OVERSAMPLED)
+            pen.line(_path(ground, actor.poses[during][:, :3, 3]), fill=colour, width=OVERSAMPLED + 1)
         pose = actor.poses[int(np.argmin(np.abs(actor.frames - middle)))]
         x, y = actor.size[0] / 2, actor.size[1] / 2
         outline = np.array([[x, y, 0], [x, -y, 0], [-x, -y, 0], [-x, y, 0], [x, y, 0]])

@@ -42,7 +42,7 @@ class Scorer:
         if pair.prediction.shape != pair.reference.shape:
             got, expected = (f"{p.shape[1]}x{p.shape[0]}" for p in (pair.prediction, pair.reference))
             raise DataError("prediction and reference differ in size", got=got, expected=expected, where=view)
-        present = {"mask"} if pair.mask is not None else set()
+        present = {"mask"} if pair.mask is not None and pair.mask.any() else set()
         if pair.prediction_depth is not None and pair.reference_depth is not None:
             present.add("depth")
         values = {info.name: float(metric(pair)) for info, metric in self.metrics if info.needs <= present}

@@ -21,8 +21,8 @@ TALLEST, LOWEST = 0.8, 0.3
 BULK = (3, 97)
 """Percentiles of the points between which the page ends; single far points would make all else tiny."""
 
-CAMERAS_AT_LEAST = 0.3
-"""The part of the page's width that the cameras take at least, whatever the points need."""
+CAMERAS_AT_LEAST = 0.2
+"""The cameras' spread as a part of what the page shows; points that would make it less are off the page."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +74,7 @@ def lay_ground(capture: Capture, beside: Sequence[View], width: int) -> Ground:
     spread = max(float((high - low).max()), 1e-6)
     points = evenly(capture.points.xyz, 50_000) @ flat
     if len(points):
-        reach = spread / CAMERAS_AT_LEAST
+        reach = spread / CAMERAS_AT_LEAST / 2
         middle = (low + high) / 2
         bulk = np.percentile(points, BULK, axis=0)
         low = np.minimum(low, np.maximum(bulk[0], middle - reach))

@@ -1,6 +1,6 @@
 """The built-in metrics, one module each; registered here without importing any of them.
 
-No metric here looks at `Pair.mask`: a mask policy changes what a number means, so it gets its own name.
+Only metrics with a mask policy in their name look at `Pair.mask`: the policy changes what a number means.
 """
 
 from __future__ import annotations
@@ -19,6 +19,15 @@ METRICS = (
         target="recgen_bench.metrics.psnr:psnr",
         unit="dB",
         bounds=(0.0, float("inf")),
+        digits=2,
+    ),
+    MetricInfo(
+        name="psnr_masked/select",
+        summary="psnr over the pixels that the mask selects, and no others.",
+        target="recgen_bench.metrics.psnr:psnr_masked_select",
+        unit="dB",
+        bounds=(0.0, float("inf")),
+        needs=frozenset({"mask"}),
         digits=2,
     ),
     MetricInfo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,7 +45,7 @@ def sofa(rng: np.random.Generator, palette: Palette, size: Size) -> Mesh:
     ]
     count = max(round((length - 2 * arm) / 0.7), 1)
     edges = np.linspace(-half + arm, half - arm, count + 1)
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         parts.append(slab((left + 0.01, 0.24, seat - 0.13), (right - 0.01, depth, seat), *cloth))
         pillow = blob((0.2, 0.09, 0.17), 0.03, rng, Surface.CUSHION, 8).tinted(palette.accent)
         if rng.random() < 0.75:
@@ -98,7 +99,7 @@ def shelf(rng: np.random.Generator, palette: Palette, size: Size) -> Mesh:
         slab((-half, 0, height - board), (half, depth, height), Surface.WOOD, tint),
     ]
     levels = np.linspace(0.05, height - board, max(round(height / 0.36), 2) + 1)
-    for low, high in zip(levels[:-1], levels[1:], strict=True):
+    for low, high in pairwise(levels):
         parts.append(slab((-half + board, 0, low), (half - board, depth, low + board), Surface.WOOD, tint))
         room = high - low - board
         inner = length - 2 * board
@@ -186,7 +187,9 @@ def _stack(rng: np.random.Generator) -> Mesh:
 
 
 def _bowl(rng: np.random.Generator) -> Mesh:
-    shell = tube([(0, 0, 0), (0, 0, 0.04), (0, 0, 0.08)], [0.05, 0.11, 0.14], Surface.PLAIN, (0.6, 0.6, 0.6), 12)
+    shell = tube(
+        [(0, 0, 0), (0, 0, 0.04), (0, 0, 0.08)], [0.05, 0.11, 0.14], Surface.PLAIN, (0.6, 0.6, 0.6), 12
+    )
     fruit = [
         blob((0.045,) * 3, 0.03, rng, Surface.PLAIN, 6)
         .tinted(shade(rng.uniform(0.0, 0.25), 0.8, 0.85))
@@ -239,7 +242,9 @@ def plant(rng: np.random.Generator, height: float) -> Mesh:
 
 def table_lamp(palette: Palette) -> Mesh:
     """Return a small lamp around the origin, 0.42 m high."""
-    foot = tube([(0, 0, 0), (0, 0, 0.1), (0, 0, 0.25)], [0.06, 0.05, 0.015], Surface.PLAIN, palette.accent, 10)
+    foot = tube(
+        [(0, 0, 0), (0, 0, 0.1), (0, 0, 0.25)], [0.06, 0.05, 0.015], Surface.PLAIN, palette.accent, 10
+    )
     return join([foot, _lampshade(0.22, 0.42, 0.12, 0.08)])
 
 

@@ -42,17 +42,25 @@ class Look:
     """(A, 3) boxes of the moving actors."""
 
 
-class Renderer:
-    """Renders one world through any pinhole camera."""
+class Caster:
+    """Casts the rays of pinhole cameras into a world; how surfaces look is left to the class of the world.
 
-    def __init__(self, tracer: Tracer, look: Look) -> None:
+    Args:
+        tracer: The meshes.
+    """
+
+    def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
-        self._look = look
         mesh = tracer.mesh
         # One row per face, so that a hit costs one gather instead of four.
         self._corners = np.concatenate([mesh.uv, mesh.normals, mesh.tint], 2).reshape(len(mesh), 24)
-        self._edges = mesh.corners
         self._material = mesh.material
+
+    def colours(
+        self, origin: NDArray, directions: Single, poses: NDArray, cone: float
+    ) -> tuple[Single, Hits]:
+        """Return the (N, 3) linear radiance along rays of a cone of this width in radians, and their hits."""
+        raise NotImplementedError
 
     def image(self, camera: Camera, poses: NDArray) -> NDArray[np.uint8]:
         """Return the (H, W, 3) sRGB picture with the actors at (A, 4, 4) poses."""
@@ -80,28 +88,6 @@ class Renderer:
         """Return (H, W) the index of the moving actor at each pixel centre, -1 elsewhere."""
         return self._centres(camera, poses)[0].owner.reshape(camera.height, camera.width)
 
-    def paint(self, camera: Camera, poses: NDArray) -> NDArray[np.bool_]:
-        """Return (H, W) True where the ray through a pixel centre ends on lane paint."""
-        hits, _ = self._centres(camera, poses)
-        mask = np.zeros(len(hits.face), bool)
-        rows = np.flatnonzero((hits.face >= 0) & (self._material[hits.face] == Material.ASPHALT))
-        uv = self._interpolate(hits, rows)[:, :2]
-        bare = np.full((len(rows), 2), 1e-6, np.float32)
-        mask[rows] = coverage(self._look.stripes, uv, bare).sum(1) > 0.5
-        return mask.reshape(camera.height, camera.width)
-
-    def colours(
-        self, origin: NDArray, directions: Single, poses: NDArray, cone: float
-    ) -> tuple[Single, Hits]:
-        """Return the (N, 3) linear radiance along rays of a cone of this width in radians, and their hits."""
-        hits = self._tracer.first(origin, directions, poses)
-        colour = np.empty((len(directions), 3), np.float32)
-        missed = np.flatnonzero(hits.face < 0)
-        colour[missed] = self._look.sky.radiance(directions[missed])
-        rows = np.flatnonzero(hits.face >= 0)
-        colour[rows] = self._shade(hits, rows, (origin.astype(np.float32), directions[rows], cone), poses)
-        return colour, hits
-
     def _pixels(self, camera: Camera, poses: NDArray, at: tuple[NDArray, NDArray], side: int) -> Single:
         """Return (P, side², 3) radiance at a grid of samples in each of P pixels."""
         offset = (np.arange(side) + 0.5) / side
@@ -127,6 +113,36 @@ class Renderer:
         packed = self._corners[hits.face[rows]]
         u, v = hits.weights[rows, 0:1], hits.weights[rows, 1:2]
         return packed[:, :8] * (1 - u - v) + packed[:, 8:16] * u + packed[:, 16:] * v
+
+
+class Renderer(Caster):
+    """Renders one street through any pinhole camera."""
+
+    def __init__(self, tracer: Tracer, look: Look) -> None:
+        super().__init__(tracer)
+        self._look = look
+
+    def colours(
+        self, origin: NDArray, directions: Single, poses: NDArray, cone: float
+    ) -> tuple[Single, Hits]:
+        """Return the (N, 3) linear radiance along rays of a cone of this width in radians, and their hits."""
+        hits = self._tracer.first(origin, directions, poses)
+        colour = np.empty((len(directions), 3), np.float32)
+        missed = np.flatnonzero(hits.face < 0)
+        colour[missed] = self._look.sky.radiance(directions[missed])
+        rows = np.flatnonzero(hits.face >= 0)
+        colour[rows] = self._shade(hits, rows, (origin.astype(np.float32), directions[rows], cone), poses)
+        return colour, hits
+
+    def paint(self, camera: Camera, poses: NDArray) -> NDArray[np.bool_]:
+        """Return (H, W) True where the ray through a pixel centre ends on lane paint."""
+        hits, _ = self._centres(camera, poses)
+        mask = np.zeros(len(hits.face), bool)
+        rows = np.flatnonzero((hits.face >= 0) & (self._material[hits.face] == Material.ASPHALT))
+        uv = self._interpolate(hits, rows)[:, :2]
+        bare = np.full((len(rows), 2), 1e-6, np.float32)
+        mask[rows] = coverage(self._look.stripes, uv, bare).sum(1) > 0.5
+        return mask.reshape(camera.height, camera.width)
 
     def _shade(self, hits: Hits, rows: NDArray, ray: tuple[Single, Single, float], poses: NDArray) -> Single:
         """Return (R, 3) radiance of surfaces towards the eye."""

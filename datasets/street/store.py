@@ -26,10 +26,20 @@ DIGEST = 32
 
 def entry(seed: int, camera: Camera, suffix: str) -> Path:
     """Return where the picture (".png") or depth (".npy") through a camera is kept."""
-    key = hashlib.sha256(f"{VERSION} {seed} {camera.width} {camera.height} {camera.frame}".encode())
+    return world_folder("street", seed) / f"{camera_key(VERSION, seed, camera)}{suffix}"
+
+
+def points_path(seed: int) -> Path:
+    """Return where the points of a street are kept."""
+    return world_folder("street", seed) / f"points-{VERSION}-{FRAMES}.npz"
+
+
+def camera_key(version: int, seed: int, camera: Camera) -> str:
+    """Return 40 hex digits that name what a world of this version shows through a camera."""
+    key = hashlib.sha256(f"{version} {seed} {camera.width} {camera.height} {camera.frame}".encode())
     key.update(camera.K.astype("<f8").tobytes())
     key.update(camera.c2w.astype("<f8").tobytes())
-    return _folder(seed) / f"{key.hexdigest()[:40]}{suffix}"
+    return key.hexdigest()[:40]
 
 
 def kept_image(path: Path, render: Callable[[], Image]) -> Image:
@@ -59,9 +69,8 @@ def kept_depth(path: Path, render: Callable[[], Depth]) -> Depth:
     return depth
 
 
-def kept_points(seed: int, gather: Callable[[], tuple[Points, ...]]) -> tuple[Points, ...]:
-    """Return the clouds of one world, static points first; positions are float32 values."""
-    path = _folder(seed) / f"points-{VERSION}-{FRAMES}.npz"
+def kept_points(path: Path, gather: Callable[[], tuple[Points, ...]]) -> tuple[Points, ...]:
+    """Return the clouds kept at `path`, static points first, or gather them; positions are float32 values."""
     payload = _read(path)
     if payload is None:
         clouds = gather()
@@ -77,10 +86,11 @@ def kept_points(seed: int, gather: Callable[[], tuple[Points, ...]]) -> tuple[Po
         return tuple(Points(data[f"xyz{i}"].astype(np.float64), data[f"rgb{i}"]) for i in range(count))
 
 
-def _folder(seed: int) -> Path:
+def world_folder(kind: str, seed: int) -> Path:
+    """Return the folder of one world, `kind` being the name of its data set."""
     # Seeds may be longer than file names.
     name = str(seed) if seed < 10**12 else hashlib.sha256(str(seed).encode()).hexdigest()[:20]
-    return cache_folder() / "street" / name
+    return cache_folder() / kind / name
 
 
 def _read(path: Path) -> bytes | None:

@@ -83,6 +83,12 @@ class Tracer:
             owner[kept] = index
         return Hits(distance, face, weights, owner)
 
+    def reach(self, origins: Single, directions: Single) -> Single:
+        """Return (N,) metres to the static mesh from (N, 3) places along (N, 3) unit rays; huge if free."""
+        if not len(origins):
+            return np.zeros(0, np.float32)
+        return self._scenes[0].run(origins, directions, query="DISTANCE")
+
     def blocked(self, origins: Single, direction: Single, poses: NDArray) -> NDArray[np.bool_]:
         """Return whether rays from (N, 3) places in one (3,) direction, not level, meet anything at all."""
         toward = _repeat(direction, len(origins))

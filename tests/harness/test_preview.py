@@ -63,8 +63,8 @@ def test_the_largest_shift_that_the_road_allows_is_drawn_beside_the_track(captur
     assert {view.shift for view in shown.beside} == {3.0}
     plan, ground = top_view(shown), page(shown)
     centre = capture.views[-1].camera.centre
-    assert drawn(plan, ground, centre + [0, 3, 0], TEST)
-    assert not drawn(plan, ground, centre - [0, 1.4, 0], TEST)
+    assert drawn(plan, ground, centre + np.array([0, 3, 0]), TEST)
+    assert not drawn(plan, ground, centre - np.array([0, 1.4, 0]), TEST)
 
 
 def test_a_protocol_that_does_not_fit_is_said_and_colours_nothing(capture, toy_registry):

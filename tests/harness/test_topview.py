@@ -45,7 +45,7 @@ def test_looking_backwards_turns_the_page():
 def test_a_forward_facing_capture_looks_up_the_page():
     # Spread sideways along world y, looking along x, without vehicle poses.
     views = tuple(view(str(i), [0, i, 0], ego=False) for i in range(5))
-    right, upward, up = axes(views)
+    _, upward, up = axes(views)
     np.testing.assert_allclose(upward, [1, 0, 0], atol=1e-12)
     np.testing.assert_allclose(up, [0, 0, 1], atol=1e-12)
 
@@ -76,7 +76,7 @@ def test_all_cameras_are_on_the_page_and_large_enough(step, far):
     assert 0.29 * ground.width < ground.height < 0.81 * ground.width
     if step[2] == 0 and any(step):
         # The cameras take a fair part of the page, however far the points are.
-        assert np.ptp(places, axis=0).max() > 0.15 * 400
+        assert np.ptp(places, axis=0).max() > 0.13 * 400
 
 
 def test_a_world_unit_has_its_length_in_pixels():

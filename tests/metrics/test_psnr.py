@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio
 from torchmetrics.functional.image import peak_signal_noise_ratio as torch_psnr
 
+from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.pair import Pair
-from recgen_bench.metrics.psnr import psnr
+from recgen_bench.metrics.psnr import psnr, psnr_masked_select
 
 
 def random_pair(seed: int, height: int = 30, width: int = 40) -> Pair:
@@ -39,6 +41,8 @@ def test_equals_the_published_code(shared):
     value = psnr(Pair(arrays["degraded_uint8"], arrays["image_uint8"]))
     assert value == pytest.approx(golden["psnr_skimage"], abs=1e-9)
     assert value == pytest.approx(golden["psnr_3dgs_batched"], abs=1e-5)
+    masked = Pair(arrays["degraded_uint8"], arrays["image_uint8"], arrays["mask"] > 0)
+    assert psnr_masked_select(masked) == pytest.approx(golden["psnr_mask_only_pixels"], abs=1e-5)
 
 
 def test_known_values():
@@ -66,3 +70,22 @@ def test_falls_with_noise():
     assert values == sorted(values, reverse=True)
     # Doubling the error costs 6.02 dB; rounding to 8 bits adds a variance of 1/12.
     assert values[2] - values[3] == pytest.approx(6.02, abs=0.05)
+
+
+def test_masked_counts_the_selected_pixels_only():
+    pair = random_pair(3)
+    mask = np.zeros(pair.reference.shape[:2], bool)
+    mask[4:9, 10:30] = True
+    selected = Pair(pair.prediction[4:9, 10:30], pair.reference[4:9, 10:30])
+    assert psnr_masked_select(replace(pair, mask=mask)) == pytest.approx(psnr(selected), rel=1e-12)
+    assert psnr_masked_select(replace(pair, mask=np.ones_like(mask))) == psnr(pair)
+    outside = pair.prediction.copy()
+    outside[~mask] = 0
+    blackened = Pair(outside, pair.reference, mask)
+    assert psnr_masked_select(blackened) == psnr_masked_select(replace(pair, mask=mask))
+
+
+@pytest.mark.parametrize("mask", [None, np.zeros((30, 40), bool)])
+def test_masked_refuses_a_mask_that_selects_nothing(mask):
+    with pytest.raises(DataError, match="selects some pixel"):
+        psnr_masked_select(replace(random_pair(3), mask=mask))

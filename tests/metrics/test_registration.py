@@ -33,7 +33,7 @@ def test_registering_imports_no_implementation():
 
 @pytest.mark.parametrize("info", METRICS, ids=lambda info: info.name)
 def test_a_perfect_image_reaches_the_best_bound(info):
-    pair = Pair(IMAGE, IMAGE, prediction_depth=DEPTH, reference_depth=DEPTH)
+    pair = Pair(IMAGE, IMAGE, DEPTH > 0, prediction_depth=DEPTH, reference_depth=DEPTH)
     best = info.bounds[1] if info.direction == "higher" else info.bounds[0]
     assert Scorer.load([info]).row("view", 0.0, pair).values == {info.name: best}
 
