@@ -1,4 +1,4 @@
-"""The contract between a data set adapter and the harness."""
+"""The contract between a data set adapter and the harness, and how the harness asks one for a scene."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from recgen_bench.harness.errors import DataError
+from recgen_bench.harness.protocol import Protocol as ProtocolData
 from recgen_bench.harness.protocol import Resolution
+from recgen_bench.harness.registration import DatasetInfo, resolve
 from recgen_bench.harness.scene import Capture
 
 
@@ -49,3 +52,48 @@ class Dataset(Protocol):
             DataError: A file is missing, damaged or inconsistent; the message names it and the frame.
         """
         ...
+
+
+def load_dataset(info: DatasetInfo) -> Dataset:
+    """Import a data set's adapter.
+
+    Raises:
+        PluginError: It cannot be loaded.
+    """
+    adapter = resolve(info.target, f"data set {info.name}")
+    loaded: Dataset = adapter() if isinstance(adapter, type) else adapter
+    return loaded
+
+
+def check_source(info: DatasetInfo, source: Path | None) -> None:
+    """Compare the user's `--data` with what a data set needs.
+
+    Raises:
+        DataError: It is missing, not a folder, or given for an embedded world.
+    """
+    if info.embedded and source is not None:
+        raise DataError(f"{info.name} is generated and takes no --data", got=source, hint="leave --data out")
+    if not info.embedded and source is None:
+        raise DataError(f"{info.name} needs --data PATH", expected=info.layout, hint=info.obtain)
+    if source is not None and not source.is_dir():
+        what = "is a file, not a folder" if source.exists() else "no such folder"
+        raise DataError(what, expected=info.layout, where=f"--data {source}")
+
+
+def request_for(protocol: ProtocolData, scene: str, source: Path | None) -> Request:
+    """Return what a protocol wants from a scene.
+
+    Raises:
+        ProtocolError: The protocol does not list the scene.
+    """
+    entry = protocol.scene(scene)
+    # A folder that is named after the scene is the scene itself.
+    itself = source is not None and source.resolve().name == scene
+    return Request(
+        scene=None if itself else scene,
+        source=source,
+        resolution=protocol.resolution,
+        cameras=protocol.cameras,
+        first=entry.first,
+        count=entry.count,
+    )

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from recgen_bench.harness.dataset import Dataset, Request
-from recgen_bench.harness.errors import DataError, ProtocolError, RecgenError, did_you_mean
+from recgen_bench.harness.dataset import Dataset, check_source, load_dataset, request_for
+from recgen_bench.harness.errors import DataError, RecgenError, did_you_mean
 from recgen_bench.harness.protocol import Protocol, canonical_json, format_metres
-from recgen_bench.harness.registration import DatasetInfo, resolve
+from recgen_bench.harness.registration import DatasetInfo
 from recgen_bench.harness.scene import Camera, Capture, Float, View
 from recgen_bench.harness.split import divide
 
@@ -87,18 +87,7 @@ class Copy:
             DataError: It is not there, or its files are damaged or inconsistent.
             ProtocolError: The protocol does not list it.
         """
-        entry = self.protocol.scene(scene)
-        # A folder that is named after the scene is the scene itself.
-        itself = self.source is not None and self.source.resolve().name == scene
-        request = Request(
-            scene=None if itself else scene,
-            source=self.source,
-            resolution=self.protocol.resolution,
-            cameras=self.protocol.cameras,
-            first=entry.first,
-            count=entry.count,
-        )
-        return self.dataset.open(request)
+        return self.dataset.open(request_for(self.protocol, scene, self.source))
 
     def known(self, scene: str) -> str:
         """Return the name of a scene that may be opened: one that was found, or any integer of a world.
@@ -124,20 +113,9 @@ def open_copy(registry: Registry, name: str, protocol: str | None, source: Path 
         DataError: The folder is missing, not given, or given for an embedded world.
     """
     info = registry.dataset(name)
-    chosen = registry.protocol(protocol or info.protocol)
-    if name not in chosen.datasets:
-        usable = sorted(p.name for p in registry.protocols.values() if name in p.datasets)
-        hint = f"protocols for {name}: {', '.join(usable)}"
-        raise ProtocolError(f"{chosen.name} is not a protocol for {name}", hint=hint, where="--protocol")
-    if info.embedded and source is not None:
-        raise DataError(f"{name} is generated and takes no --data", got=source, hint="leave --data out")
-    if not info.embedded and source is None:
-        raise DataError(f"{name} needs --data PATH", expected=info.layout, hint=info.obtain)
-    if source is not None and not source.is_dir():
-        what = "is a file, not a folder" if source.exists() else "no such folder"
-        raise DataError(what, expected=info.layout, where=f"--data {source}")
-    dataset = resolve(info.target, f"data set {name}")
-    return Copy(info, dataset() if isinstance(dataset, type) else dataset, chosen, source)
+    chosen = registry.protocol_for(info, protocol)
+    check_source(info, source)
+    return Copy(info, load_dataset(info), chosen, source)
 
 
 def inspect_copy(

@@ -18,7 +18,7 @@ from typing import Any
 
 from recgen_bench.harness import events
 from recgen_bench.harness.checkpoint import Snapshots, check_root
-from recgen_bench.harness.dataset import Request
+from recgen_bench.harness.dataset import load_dataset, request_for
 from recgen_bench.harness.errors import (
     DataError,
     MethodFailed,
@@ -38,7 +38,7 @@ from recgen_bench.harness.provenance import environment
 from recgen_bench.harness.record import CellSpec, Record, Row, Status, Weights, image_hash, summarise
 from recgen_bench.harness.registration import resolve
 from recgen_bench.harness.run import Run
-from recgen_bench.harness.scene import Capture, Scene
+from recgen_bench.harness.scene import Scene
 from recgen_bench.harness.score import Scorer
 from recgen_bench.harness.settings import override
 from recgen_bench.harness.split import divide
@@ -174,20 +174,8 @@ def open_scene(cell: Cell, settings: Settings) -> tuple[Scene, tuple[str, ...]]:
         DataError: A file is missing, damaged or inconsistent; it is named.
         ProtocolError: The scene does not fit the protocol.
     """
-    dataset = resolve(cell.dataset.target, f"data set {cell.dataset.name}")
-    dataset = dataset() if isinstance(dataset, type) else dataset
-    entry = cell.protocol.scene(cell.scene)
-    # A folder that is named after the scene is the scene itself.
-    itself = settings.source is not None and settings.source.resolve().name == cell.scene
-    request = Request(
-        scene=None if itself else cell.scene,
-        source=settings.source,
-        resolution=cell.protocol.resolution,
-        cameras=cell.protocol.cameras,
-        first=entry.first,
-        count=entry.count,
-    )
-    capture: Capture = dataset.open(request)
+    request = request_for(cell.protocol, cell.scene, settings.source)
+    capture = load_dataset(cell.dataset).open(request)
     scene, notes = divide(capture, cell.protocol, cell.shift)
     if capture.oracle is None:
         for view in {view.name: view for view in (*scene.train, *scene.test)}.values():

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recgen_bench.harness.errors import DataError, PluginError, ProtocolError, RecgenError, did_you_mean
+from recgen_bench.harness.dataset import check_source
+from recgen_bench.harness.errors import PluginError, ProtocolError, RecgenError, did_you_mean
 from recgen_bench.harness.plugins import Registry
 from recgen_bench.harness.protocol import Protocol, canonical_json, format_metres
 from recgen_bench.harness.registration import DatasetInfo, MethodInfo
@@ -109,13 +110,7 @@ def plan_cells(registry: Registry, selection: Selection) -> tuple[Cell, ...]:
     """
     method = registry.method(selection.method)
     dataset = registry.dataset(selection.dataset)
-    protocol = registry.protocol(selection.protocol or dataset.protocol)
-    if dataset.name not in protocol.datasets:
-        usable = sorted(p.name for p in registry.protocols.values() if dataset.name in p.datasets)
-        hint = f"protocols for {dataset.name}: {', '.join(usable)}"
-        raise ProtocolError(
-            f"{protocol.name} is not a protocol for {dataset.name}", hint=hint, where="--protocol"
-        )
+    protocol = registry.protocol_for(dataset, selection.protocol)
     for name in protocol.metrics:
         registered = registry.metric(name)
         if registered.version != protocol.metrics[name]:
@@ -130,7 +125,7 @@ def plan_cells(registry: Registry, selection: Selection) -> tuple[Cell, ...]:
             )
     preset = _preset(method, dataset, selection.preset)
     overrides = tuple(sorted(_assignment(text) for text in selection.overrides))
-    _check_source(dataset, selection.source)
+    check_source(dataset, selection.source)
     scenes = selection.scenes or _scenes(protocol, selection)
     return tuple(
         Cell(method, preset, overrides, dataset, scene, protocol, shift, seed)
@@ -156,25 +151,13 @@ def _assignment(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _check_source(dataset: DatasetInfo, source: Path | None) -> None:
-    if dataset.embedded and source is not None:
-        raise DataError(
-            f"{dataset.name} is generated and takes no --data", got=source, hint="leave --data out"
-        )
-    if not dataset.embedded and source is None:
-        raise DataError(f"{dataset.name} needs --data PATH", expected=dataset.layout, hint=dataset.obtain)
-    if source is not None and not source.is_dir():
-        what = "is a file, not a folder" if source.exists() else "no such folder"
-        raise DataError(what, expected=dataset.layout, where=f"--data {source}")
-
-
 def _scene(dataset: DatasetInfo, protocol: Protocol, name: str) -> str:
     """Return a scene name that may become part of a path and that the protocol has."""
     if dataset.embedded:
         if not (name.isascii() and name.isdecimal()):
             raise ProtocolError("not a scene", got=name, expected="a non-negative integer", where="--scene")
         name = str(int(name))
-    elif not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+ -]*", name) or ".." in name:
+    elif not name.isprintable() or {"/", "\\"} & set(name) or ".." in name or name[:1] in ("", ".", "-"):
         expected = "the name of a folder below --data, without separators"
         raise ProtocolError("not a scene", got=name, expected=expected, where="--scene")
     return protocol.scene(name).id

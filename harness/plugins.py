@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from recgen_bench.harness import hookspecs
-from recgen_bench.harness.errors import PluginError, RecgenError, did_you_mean, located
+from recgen_bench.harness.errors import PluginError, ProtocolError, RecgenError, did_you_mean, located
 from recgen_bench.harness.protocol import Protocol, load_protocols
 from recgen_bench.harness.registration import (
     CheckInfo,
@@ -84,6 +84,21 @@ class Registry:
     def protocol(self, name: str) -> Protocol:
         """Return a protocol by name, or raise PluginError with the closest names."""
         return _lookup(self.protocols, name, "protocol")
+
+    def protocol_for(self, dataset: DatasetInfo, name: str | None) -> Protocol:
+        """Return a protocol that is for a data set, the data set's own when none is named.
+
+        Raises:
+            PluginError: There is no protocol of this name.
+            ProtocolError: It is for other data sets; those for this one are named.
+        """
+        protocol = self.protocol(name or dataset.protocol)
+        if dataset.name not in protocol.datasets:
+            usable = sorted(each.name for each in self.protocols.values() if dataset.name in each.datasets)
+            what = f"{protocol.name} is not a protocol for {dataset.name}"
+            hint = f"protocols for {dataset.name}: {', '.join(usable)}"
+            raise ProtocolError(what, hint=hint, where="--protocol")
+        return protocol
 
     def executor(self, name: str) -> ExecutorInfo:
         """Return an executor by name, or raise PluginError with the closest names."""

@@ -69,8 +69,10 @@ def refine(mesh: Mesh, longest: float = FINEST) -> Mesh:
         two = np.stack([middle, faces[:, 1], faces[:, 2]], 1)
         packed, material = np.concatenate([one, two]), np.tile(material[split], 2)
     faces = np.concatenate([part for part, _ in done])
-    parts = (np.ascontiguousarray(faces[..., low:high]) for low, high in ((0, 3), (3, 5), (5, 8), (8, 11)))
-    return Mesh(*parts, np.concatenate([part for _, part in done]))
+    corners, uv, normals, tint = (
+        np.ascontiguousarray(faces[..., low:high]) for low, high in ((0, 3), (3, 5), (5, 8), (8, 11))
+    )
+    return Mesh(corners, uv, normals, tint, np.concatenate([part for _, part in done]))
 
 
 def bake(mesh: Mesh, tracer: Tracer, lamps: Lamps) -> Single:
@@ -116,7 +118,7 @@ def _surroundings(tracer: Tracer, place: Single, normal: Single, lamps: Lamps) -
         colour = lamps.bounce + (lamps.filling - lamps.bounce) * share
         light[rows] += ((1 - np.exp(-away / 0.8)) * facing[rows])[:, None] * colour
         total[rows] += facing[rows]
-    return light / np.maximum(total, 1e-6)[:, None]
+    return (light / np.maximum(total, 1e-6)[:, None]).astype(np.float32)
 
 
 def _daylight(tracer: Tracer, place: Single, normal: Single, pane: Pane) -> Single:

@@ -146,7 +146,7 @@ def _middle(rng: np.random.Generator, size: Size) -> list[Item]:
     """Return a coffee table, a dining table with chairs, or nothing; all below the camera's path."""
     style = int(rng.integers(3))
     turn = int(rng.integers(2)) * np.pi / 2
-    centre = stand(*rng.uniform(-0.2, 0.2, 2), 0.0, turn)
+    centre = stand(rng.uniform(-0.2, 0.2), rng.uniform(-0.2, 0.2), 0.0, turn)
     seeds = rng.integers(0, 2**31, 5)
     if style == 0:
         return [Item("table", (1.1, 0.6, 0.42), centre @ stand(0, -0.3), int(seeds[0]))]

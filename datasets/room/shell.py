@@ -168,7 +168,7 @@ def _pictures(layout: Layout, wall: int, rng: np.random.Generator, palette: Pale
         near = min(low[1], high[1]) < 0.45
         if near and (item.size[2] > 1.2 or item.kind in ("plant", "bed")):
             taken.append((min(low[0], high[0]) - 0.05, max(low[0], high[0]) + 0.05))
-    found = []
+    found: list[Mesh] = []
     for _ in range(12):
         width = rng.uniform(0.4, 0.95)
         size = width, width * rng.uniform(0.65, 1.1)

@@ -76,7 +76,7 @@ def _grid() -> tuple[Single, Single]:
     return x, y
 
 
-def _mix(share: Single, low: Single, high: Single) -> Single:
+def _mix(share: NDArray, low: Single, high: Single) -> Single:
     """Return (SIZE, SIZE, 3) from `low` where the share is 0 to `high` where it is 1."""
     part = np.clip(share, 0, 1)[..., None]
     return (low * (1 - part) + high * part).astype(np.float32)
@@ -147,7 +147,7 @@ def _wallpaper(rng: np.random.Generator, ground: Single, ink: Single, style: int
             share = np.maximum(share, (away < petals) * rng.uniform(0.5, 0.95))
     elif style == 3:
         share = 0.09 * noise(rng, 1.2, 1, 40) + 0.08 * noise(rng, 0.6, 10, 90)
-        return ground * (1 + 1.1 * share[..., None])
+        return (ground * (1 + 1.1 * share[..., None])).astype(np.float32)
     else:
         count = 8
         boards = np.where(np.abs((x * count) % 1 - 0.5) > 0.46, 0.62, 1.0)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,10 @@ import pytest
 from recgen_bench.datasets.room import store
 from recgen_bench.datasets.room.dataset import Room
 from recgen_bench.datasets.room.layout import draw_layout
-from recgen_bench.harness.builtin_protocols import PROTOCOLS
+from recgen_bench.harness import builtin_protocols
 from recgen_bench.harness.dataset import Request
 from recgen_bench.harness.errors import DataError
-from recgen_bench.harness.protocol import Resolution, load_protocol
+from recgen_bench.harness.protocol import Resolution, load_protocols
 from recgen_bench.harness.scene import Capture
 from recgen_bench.harness.split import divide
 
@@ -127,8 +128,9 @@ def test_another_process_with_other_threads_gives_the_same_bytes(capture: Captur
 
 @pytest.mark.parametrize("views", [3, 6])
 def test_the_protocols_train_on_few_views_and_test_every_eighth(capture: Capture, views):
-    name = f"room-{views}view"
-    scene, _ = divide(capture, PROTOCOL(name), None)
+    folder = Path(builtin_protocols.__file__).parent / "protocols"
+    (protocol,) = load_protocols(folder / f"room-{views}view.toml")
+    scene, _ = divide(capture, protocol, None)
     assert len(scene.train) == views
     assert [view.camera.frame for view in scene.test] == list(range(0, 60, 8))
     assert 1000 < len(scene.points) <= len(capture.points)
