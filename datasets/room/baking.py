@@ -14,8 +14,8 @@ Single = NDArray[np.float32]
 
 FINEST = 0.15
 """Longest edge in metres after refinement; shadows cannot be sharper than this."""
-LIFT = 0.012
-"""Metres off the surface, and away from its borders, where light is gathered."""
+LIFT = 0.03
+"""Metres off the surface, and away from its borders, where light is gathered; more than a skirting."""
 AROUND = 72
 """Directions in which the surroundings are looked at."""
 GRID = 3

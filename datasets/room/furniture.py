@@ -131,15 +131,16 @@ def cabinet(rng: np.random.Generator, palette: Palette, size: Size) -> Mesh:
     """Return a chest with doors or drawers, and things on it where it is low."""
     length, depth, height = size
     half = length / 2
-    tint = palette.timber if rng.random() < 0.6 else palette.paint * 0.9
-    parts = [box((-half, 0, 0), (half, depth - 0.02, height), Surface.WOOD, tint)]
+    painted = rng.random() < 0.4
+    surface, tint = (Surface.PLAIN, palette.paint * 0.9) if painted else (Surface.WOOD, palette.timber)
+    parts = [box((-half, 0, 0), (half, depth - 0.02, height), surface, tint * 0.85)]
     columns, rows = max(round(length / 0.55), 1), int(rng.integers(1, 4)) if height < 1.2 else 1
     for column in range(columns):
         for row in range(rows):
             x0, x1 = (-half + length * (column + edge) / columns for edge in (0, 1))
             z0, z1 = (0.06 + (height - 0.08) * (row + edge) / rows for edge in (0, 1))
             front = (x0 + 0.012, depth - 0.02, z0 + 0.012), (x1 - 0.012, depth, z1 - 0.012)
-            parts.append(slab(*front, Surface.WOOD, tint * 1.1))
+            parts.append(slab(*front, surface, tint * 1.05))
             knob = ((x0 + x1) / 2 - 0.04, depth, (z0 + z1) / 2)
             end = (knob[0] + 0.08, depth + 0.02, knob[2] + 0.02)
             parts.append(slab(knob, end, Surface.PLAIN, (0.3, 0.28, 0.25)))

@@ -28,9 +28,9 @@ def build_room(layout: Layout, palette: Palette) -> Mesh:
     parts = [polygon(floor, Surface.FLOOR), polygon(ceiling, Surface.CEILING)]
     for wall in range(4):
         pieces = [_wall(layout, wall, palette)]
-        pieces += [
-            _window(opening, palette, rng, height) for opening in layout.windows if opening.wall == wall
-        ]
+        for opening in (one for one in layout.windows if one.wall == wall):
+            # The same numbers for every window, so that frames and curtains match.
+            pieces.append(_window(opening, palette, stream(layout.seed, "windows"), height))
         if layout.door.wall == wall:
             pieces.append(_door(layout.door, palette))
         pieces += _pictures(layout, wall, rng, palette)
@@ -145,10 +145,10 @@ def _curtain(left: float, right: float, bottom: float, top: float, tint: ArrayLi
 def _door(hole: Opening, palette: Palette) -> Mesh:
     left, right, top = hole.left, hole.right, hole.top
     paint, middle = palette.paint, (hole.left + hole.right) / 2
-    parts = [slab((left, 0, 0), (right, 0.03, top), Surface.WOOD, paint)]
+    parts = [slab((left, 0, 0), (right, 0.03, top), Surface.PLAIN, paint)]
     for low, high in ((0.2, 0.9), (1.05, 1.9)):
         for x0, x1 in ((left + 0.12, middle - 0.05), (middle + 0.05, right - 0.12)):
-            parts.append(slab((x0, 0.03, low), (x1, 0.042, high), Surface.WOOD, paint * 0.85))
+            parts.append(slab((x0, 0.03, low), (x1, 0.042, high), Surface.PLAIN, paint * 0.85))
     for x in (left - 0.08, right):
         parts.append(slab((x, 0, 0), (x + 0.08, 0.05, top + 0.08), Surface.PLAIN, paint))
     parts.append(slab((left, 0, top), (right, 0.05, top + 0.08), Surface.PLAIN, paint))

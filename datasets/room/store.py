@@ -7,7 +7,7 @@ from pathlib import Path
 from recgen_bench.datasets.street.store import camera_key, world_folder
 from recgen_bench.harness.scene import Camera
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed gives another room or another pixel; part of every cached file's name."""
 
 

@@ -198,9 +198,9 @@ def _outside(rng: np.random.Generator) -> Single:
         wall = shade(rng.uniform(0.02, 0.12), rng.uniform(0.1, 0.5), rng.uniform(0.6, 0.9)) * 0.9
         image = _mix(house, image, wall)
         image = _mix(house & windows, image, np.array([0.1, 0.12, 0.15], np.float32))
-    crown = 0.6 + 0.9 * noise(rng, 1.1, 1, 20)[0][None] + 0.3 * noise(rng, 0.4, 4, 40)
+    crown = 0.6 + 0.9 * noise(rng, 1.1, 1, 20)[0][None] + 0.1 * noise(rng, 0.4, 4, 40)
     leaves = linear((0.36, 0.46, 0.24)) * (1 + 0.3 * noise(rng, 0.4, 6, 60))[..., None]
-    image = _mix(height < crown, image, leaves.astype(np.float32))
+    image = _mix(0.5 + 5 * (crown - height), image, leaves.astype(np.float32))
     return image * 1.15
 
 

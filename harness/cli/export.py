@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from recgen_bench.harness.plan import Cell
     from recgen_bench.harness.plugins import Registry
     from recgen_bench.harness.record import Record
-    from recgen_bench.harness.scene import Scene
+    from recgen_bench.harness.scene import Scene, View
 
 
 @click.command()
@@ -132,6 +133,11 @@ def _open_scene(registry: Registry, finished: _Finished, data: Path | None) -> S
     return open_scene(finished.cell, settings)[0]
 
 
+def _one_side(test: Sequence[View]) -> list[View]:
+    """Return the test views on the side of the first: both sides of a shift are tested, one makes a track."""
+    return [view for view in test if view.shift == test[0].shift]
+
+
 def _write_ply(finished: _Finished, path: Path, frame: int | None) -> None:
     from recgen_bench.harness.errors import RecgenError
 
@@ -152,8 +158,7 @@ def _write_video(
 
     method, config, model = _load(finished)
     scene = _open_scene(registry, finished, data)
-    # Both sides of a shift are test views; a video follows one of them.
-    side = [view.camera for view in scene.test if view.shift == scene.test[0].shift]
+    side = [view.camera for view in _one_side(scene.test)]
     run = Run(
         scene=scene.without_answers(),
         config=config,
@@ -183,10 +188,12 @@ def _write_sheet(
 
     rows = []
     for each in finished:
-        test = [view for view in _open_scene(registry, each, data).test if view.read_image is not None]
+        test = _one_side(
+            [view for view in _open_scene(registry, each, data).test if view.read_image is not None]
+        )
         if not test:
             raise DataError("the test views have no truth to compare with", where=str(each.folder))
         for index in np.linspace(0, len(test) - 1, views + 2).round().astype(int)[1:-1]:
             pixels, _ = read_frame(each.folder / "frames", test[index])
-            rows.append(SheetRow(f"{each.cell.method.name} {test[index].name}", test[index].image, pixels))
+            rows.append(SheetRow(f"{each.cell.method.name}, {test[index].name}", test[index].image, pixels))
     write_png(path, comparison_sheet(rows))
