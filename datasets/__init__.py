@@ -24,6 +24,17 @@ def register_datasets(register: Callable[[DatasetInfo], None]) -> None:
     )
     register(
         DatasetInfo(
+            name="room",
+            summary="Procedural furnished room with ground truth at every pose; scenes are integers.",
+            target="recgen_bench.datasets.room.dataset:Room",
+            protocol="room-3view",
+            embedded=True,
+            licence="Apache-2.0",
+            obtain="Nothing to do: it is generated on this machine and cached.",
+        )
+    )
+    register(
+        DatasetInfo(
             name="colmap",
             summary="A capture with a COLMAP sparse model, binary or text.",
             target="recgen_bench.datasets.colmap:Colmap",
