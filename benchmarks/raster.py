@@ -17,11 +17,15 @@ import argparse
 import ctypes
 import importlib
 import itertools
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+# Otherwise idle OpenMP threads, torch's and the prototype's, spin on the processors of whoever is next.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 from torch import Tensor
