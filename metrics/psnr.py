@@ -26,7 +26,7 @@ def psnr(pair: Pair) -> float:
 
 
 def psnr_masked_select(pair: Pair) -> float:
-    """Return `psnr` over the pixels that the mask selects, and no others (DTU's few-view tables, DriveStudio).
+    """Return `psnr` over the pixels that the mask selects (DTU's few-view tables, DriveStudio).
 
     NeRFBaselines multiplies both images by the mask and averages over all pixels instead, which reads
     10 log10(1 / coverage) dB more. Images whose mask selects nothing have no value and are left out of means.
