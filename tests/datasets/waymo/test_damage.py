@@ -10,7 +10,11 @@ import pytest
 from PIL import Image
 
 from recgen_bench.datasets.waymo.dataset import Waymo
+from recgen_bench.datasets.waymo.maps import read_map
+from recgen_bench.datasets.waymo.messages import parse
 from recgen_bench.datasets.waymo.rig import CAMERAS
+from recgen_bench.datasets.waymo.tables import Table
+from recgen_bench.datasets.waymo.tfrecord import index_records, read_record
 from recgen_bench.harness.dataset import Request
 from recgen_bench.harness.errors import RecgenError
 
@@ -156,15 +160,37 @@ def test_lost_files(tmp_path, writing, small, form):
     assert survives(tmp_path)
 
 
-def test_damaged_samples(tmp_path, shared, writing):
-    sample = shared / "samples/waymo_v1_frame/pvps_data_one_frame.tfrecord"
-    (tmp_path / "a").mkdir()
+def test_damaged_sample_record(tmp_path, shared, writing):
+    intact = (shared / "samples/waymo_v1_frame/pvps_data_one_frame.tfrecord").read_bytes()
     rng = np.random.default_rng(5)
-    for _ in range(10):
-        (tmp_path / "a" / "a.tfrecord").write_bytes(damaged(sample.read_bytes(), rng))
-        assert not survives(tmp_path / "a")
-    (table,) = (shared / "samples/waymo_v2_parquet/vehicle_pose").iterdir()
-    (tmp_path / "b" / "vehicle_pose").mkdir(parents=True)
     for _ in range(VARIANTS):
-        (tmp_path / "b" / "vehicle_pose" / "b.parquet").write_bytes(damaged(table.read_bytes(), rng))
-        survives(tmp_path / "b")
+        (tmp_path / "a.tfrecord").write_bytes(damaged(intact, rng))
+        assert not survives(tmp_path)
+
+
+def test_damaged_sample_map(shared, writing):
+    file = shared / "samples/waymo_map_scenario/motion_data_one_scenario.tfrecord"
+    (record,) = index_records(file)
+    intact = read_record(record)
+    rng = np.random.default_rng(6)
+    outcomes = []
+    for _ in range(VARIANTS):
+        started = time.process_time()
+        with contextlib.suppress(RecgenError):
+            scenario = parse("Scenario", damaged(intact, rng), "here")
+            read_map(scenario.map_features, np.zeros(3), "here")
+            outcomes.append(True)
+        assert time.process_time() - started < SLOWEST
+    assert 0 < len(outcomes) < VARIANTS
+
+
+@pytest.mark.parametrize("component", ["vehicle_pose", "camera_hkp"])
+def test_damaged_sample_tables(tmp_path, shared, writing, component):
+    (table,) = (shared / "samples/waymo_v2_parquet" / component).iterdir()
+    (tmp_path / component).mkdir()
+    rng = np.random.default_rng(7)
+    for _ in range(VARIANTS):
+        (tmp_path / component / "b.parquet").write_bytes(damaged(table.read_bytes(), rng))
+        survives(tmp_path)
+        with contextlib.suppress(RecgenError):
+            Table(tmp_path / component / "b.parquet").objects("key.segment_context_name")
