@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from recgen_bench.datasets.formats.colmap import centres_agree, find_model, read_points, read_sparse
 from recgen_bench.datasets.formats.image_folders import find_images, shrunk_folders
 from recgen_bench.datasets.formats.images import list_images
 from recgen_bench.datasets.formats.paths import only_cameras, scene_folder, scene_names
 from recgen_bench.datasets.formats.poses_bounds import PosedRow, read_poses_bounds
+from recgen_bench.datasets.formats.regnerf_world import moved_points, moved_poses, regnerf_to_source
 from recgen_bench.datasets.formats.views import Photo, lens_notes, listing_notes, make_views
 from recgen_bench.harness.dataset import Request
-from recgen_bench.harness.errors import DataError
-from recgen_bench.harness.scene import Capture, Points
+from recgen_bench.harness.errors import DataError, located
+from recgen_bench.harness.scene import Capture, Points, World
 
 LAYOUT = "poses_bounds.npy and images/ or images_N/; sparse/0/ for points"
 
@@ -20,7 +23,7 @@ LAYOUT = "poses_bounds.npy and images/ or images_N/; sparse/0/ for points"
 class Llff:
     """LLFF captures: row i belongs to the i-th image in text order, so counts must agree exactly.
 
-    Scene coordinates are those of `poses_bounds.npy`, which are COLMAP's; nothing is recentred or scaled.
+    Scene coordinates are those of `poses_bounds.npy`, which are COLMAP's, or RegNeRF's where a protocol asks.
     """
 
     def scenes(self, source: Path | None) -> tuple[str, ...]:
@@ -34,20 +37,28 @@ class Llff:
         rows = read_poses_bounds(file)
         names = _names(root, len(rows))
         images = find_images(root, "images", names, request.resolution, rows[0].lens.width)
+        near, far = min(row.near for row in rows), max(row.far for row in rows)
+        poses = np.stack([row.c2w for row in rows])
+        to_source = np.eye(4)
+        if request.world == "regnerf":
+            with located(str(file)):
+                to_source = regnerf_to_source(poses, near)
+            poses = moved_poses(poses, to_source)
         photos = []
         for index, (row, name, path) in enumerate(zip(rows, names, images.files, strict=True)):
             where = f"{file}, row {index} ({name})"
             if path is None:
                 raise DataError("an image is missing", got=name, where=where)
-            photos.append(Photo(name, path, row.lens, row.c2w, where, divisor=images.divisor))
+            photos.append(Photo(name, path, row.lens, poses[index], where, divisor=images.divisor))
         points, notes = _points(root, rows, names)
-        near, far = min(row.near for row in rows), max(row.far for row in rows)
-        bounds = f"poses_bounds.npy gives depths from {near:.4f} to {far:.4f}; they are not used."
+        use = "the nearest sets the scale" if request.world == "regnerf" else "they are not used"
+        bounds = f"poses_bounds.npy gives depths from {near:.4f} to {far:.4f}; {use}."
         return Capture(
             "llff",
             root.resolve().name,
             only_cameras(make_views(photos, request.resolution), request.cameras),
-            points,
+            Points(moved_points(points.xyz, to_source), points.rgb),
+            world=World(to_source),
             notes=(*listing_notes(images, names), *lens_notes(photos), *notes, bounds),
         )
 

@@ -22,6 +22,7 @@ class Request:
         source: The user's `--data`; None for embedded worlds.
         resolution: Size of the decoded images.
         cameras: Sensor names; empty means the adapter's default.
+        world: "source", or "regnerf" (LLFF captures only, `Protocol` sees to that).
         first: First time step; recorded driving data only.
         count: Number of time steps; None means all.
     """
@@ -30,6 +31,7 @@ class Request:
     source: Path | None
     resolution: Resolution = field(default_factory=Resolution)
     cameras: tuple[str, ...] = ()
+    world: str = "source"
     first: int = 0
     count: int | None = None
 
@@ -94,6 +96,7 @@ def request_for(protocol: ProtocolData, scene: str, source: Path | None) -> Requ
         source=source,
         resolution=protocol.resolution,
         cameras=protocol.cameras,
+        world=protocol.world,
         first=entry.first,
         count=entry.count,
     )

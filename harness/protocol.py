@@ -161,6 +161,7 @@ class Protocol:
         points: Which of the data set's points a method gets: "all", those "in-train-views" (inside what is
             shown of at least one training view, whether hidden there or not), or "none".
         window: What is shown of a training view; None for all of it.
+        world: Scene coordinates: as the files have them, or as RegNeRF recentres and scales LLFF captures.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Protocol:
     masks: Literal["all", "test", "none"] = "all"
     points: Literal["all", "in-train-views", "none"] = "all"
     window: Window | None = None
+    world: Literal["source", "regnerf"] = "source"
 
     @property
     def hash(self) -> str:
@@ -290,6 +292,8 @@ def _complaints(protocol: Protocol) -> Iterator[str]:
         yield "names no metric"
     if not protocol.seeds or min(protocol.seeds) < 0:
         yield "names no seed, or a negative one"
+    if protocol.world == "regnerf" and set(protocol.datasets) != {"llff"}:
+        yield "has RegNeRF's world, which only llff can be put into"
     ids = [entry.id for entry in protocol.scenes]
     if not ids and not protocol.open_scenes:
         yield "lists no scene and is not open"
