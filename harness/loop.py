@@ -11,6 +11,7 @@ import errno
 import shutil
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ from recgen_bench.harness.provenance import environment
 from recgen_bench.harness.record import CellSpec, Record, Row, Status, Weights, image_hash, summarise
 from recgen_bench.harness.registration import resolve
 from recgen_bench.harness.run import Run
-from recgen_bench.harness.scene import Scene
+from recgen_bench.harness.scene import Scene, View
 from recgen_bench.harness.score import Scorer
 from recgen_bench.harness.settings import override
 from recgen_bench.harness.split import divide
@@ -178,10 +179,17 @@ def open_scene(cell: Cell, settings: Settings) -> tuple[Scene, tuple[str, ...]]:
     capture = load_dataset(cell.dataset).open(request)
     scene, notes = divide(capture, cell.protocol, cell.shift)
     if capture.oracle is None:
-        for view in {view.name: view for view in (*scene.train, *scene.test)}.values():
-            if view.read_image is not None:
-                _ = view.image, view.mask
+        views = {view.name: view for view in (*scene.train, *scene.test)}.values()
+        # Decoders release the interpreter's lock; the first error in order of the views is the one raised.
+        with ThreadPoolExecutor(settings.threads) as pool:
+            for _ in pool.map(_read, views):
+                pass
     return scene, (*capture.notes, *notes)
+
+
+def _read(view: View) -> None:
+    if view.read_image is not None:
+        _ = view.image, view.mask
 
 
 def cell_spec(cell: Cell) -> CellSpec:
