@@ -22,7 +22,7 @@ from recgen_bench.harness.scene import Image
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 """Lower-case suffixes of the formats that `read_rgb8` reads."""
 
-_DAMAGE = (
+DAMAGE = (
     OSError,
     ValueError,
     SyntaxError,
@@ -33,6 +33,8 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
+"""What Pillow raises for damaged files, format by format."""
+
 _EXPECTED = "8-bit RGB without alpha"
 _HINT = "save it as 8-bit RGB with the pixels that shall be scored"
 
@@ -64,7 +66,7 @@ def read_rgb8(path: Path) -> Image:
         raise DataError("not an image", expected="PNG or JPEG", where=str(path)) from error
     except Pillow.DecompressionBombError as error:
         raise DataError(f"the image is too large to be decoded safely: {error}", where=str(path)) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         # Decoders raise many kinds of errors on damaged files; to a user all of them mean the same.
         raise DataError(f"the image is damaged: {error}", hint="write it again", where=str(path)) from error
 

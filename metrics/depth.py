@@ -28,8 +28,7 @@ def depth_abs_rel(pair: Pair) -> float:
     Raises:
         DataError: See `_known`.
     """
-    depth, truth = _known(pair)
-    return float(np.mean(np.abs(depth - truth) / truth))
+    return _abs_rel(*_known(pair))
 
 
 def depth_rmse(pair: Pair) -> float:
@@ -38,8 +37,7 @@ def depth_rmse(pair: Pair) -> float:
     Raises:
         DataError: See `_known`.
     """
-    depth, truth = _known(pair)
-    return math.sqrt(float(np.mean(np.square(depth - truth))))
+    return _rmse(*_known(pair))
 
 
 def depth_abs_rel_80m(pair: Pair) -> float:
@@ -48,8 +46,7 @@ def depth_abs_rel_80m(pair: Pair) -> float:
     Raises:
         DataError: See `_known`.
     """
-    depth, truth = _known(pair, DRIVING_RANGE)
-    return float(np.mean(np.abs(depth - truth) / truth))
+    return _abs_rel(*_known(pair, DRIVING_RANGE))
 
 
 def depth_rmse_80m(pair: Pair) -> float:
@@ -58,8 +55,7 @@ def depth_rmse_80m(pair: Pair) -> float:
     Raises:
         DataError: See `_known`.
     """
-    depth, truth = _known(pair, DRIVING_RANGE)
-    return math.sqrt(float(np.mean(np.square(depth - truth))))
+    return _rmse(*_known(pair, DRIVING_RANGE))
 
 
 def depth_delta1(pair: Pair) -> float:
@@ -71,6 +67,14 @@ def depth_delta1(pair: Pair) -> float:
     depth, truth = _known(pair)
     # Written as products, because a pixel that was not rendered has d = 0.
     return float(np.mean((depth < 1.25 * truth) & (truth < 1.25 * depth)))
+
+
+def _abs_rel(depth: Float, truth: Float) -> float:
+    return float(np.mean(np.abs(depth - truth) / truth))
+
+
+def _rmse(depth: Float, truth: Float) -> float:
+    return math.sqrt(float(np.mean(np.square(depth - truth))))
 
 
 def _known(pair: Pair, limit: float = math.inf) -> tuple[Float, Float]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from recgen_bench.harness.errors import DataError
+from recgen_bench.harness.images import DAMAGE
 from recgen_bench.harness.scene import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -27,17 +26,6 @@ MAX_SIDE = 32766
 """Pixels; the largest side that OpenCV's remapping can address."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-_DAMAGE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    OverflowError,
-    TypeError,
-    struct.error,
-    zlib.error,
-)
 _BOMB = (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning)
 
 
@@ -159,5 +147,5 @@ def _opened(path: Path, content: bytes | None = None) -> Iterator[Pillow.Image]:
         raise DataError(
             "the image is too large to be decoded safely", got=str(error), where=str(path)
         ) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"the image is damaged: {error}", where=str(path)) from error

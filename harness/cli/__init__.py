@@ -81,8 +81,4 @@ def main(arguments: list[str] | None = None) -> Any:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; repeat the command to go on where it was", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of a pipe went away, for example `| head`; Python would complain again at exit.
-        sys.stdout = None
-        sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
