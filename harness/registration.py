@@ -99,18 +99,21 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True)
 class MetricInfo:
-    """A metric on one rendered image and its reference.
+    """A metric of one rendered image and its reference, or of all frames of a scene.
 
     Attributes:
         name: Unique; variants have their own names and never share a column.
         summary: One sentence that fixes the definition.
-        target: (Pair) -> float, see `recgen_bench.harness.pair`.
+        target: (Pair) -> float, see `recgen_bench.harness.pair`; for the scope "scene"
+            (Track) -> SceneValue, see `recgen_bench.harness.track`.
         version: Raised whenever the same images give another number.
         direction: Whether higher or lower is better.
         unit: For example "dB"; empty for a ratio.
         bounds: Smallest and largest possible value.
-        needs: What the pair must hold besides both images: "depth", "mask".
+        needs: What the pair must hold besides both images: "depth", "mask"; a scene metric checks its track.
         digits: Decimal places in tables.
+        scope: "image" or "scene".
+        weights: Pretrained weights it cannot do without.
     """
 
     name: str
@@ -122,6 +125,8 @@ class MetricInfo:
     bounds: tuple[float, float] = (float("-inf"), float("inf"))
     needs: frozenset[str] = frozenset()
     digits: int = 3
+    scope: Literal["image", "scene"] = "image"
+    weights: tuple[WeightsInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

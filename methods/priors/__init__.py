@@ -1,0 +1,1 @@
+"""Generative priors: network families, the official weights they load, and small ones trained here."""
