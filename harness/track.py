@@ -1,4 +1,4 @@
-"""What a metric of a whole scene sees: all frames of one cell, the recorded images, and what is known of them.
+"""What a metric of a whole scene sees: the frames of one cell, the recorded images, what is known of both.
 
 Frames are decoded when read, so memory does not grow with their number.
 """
