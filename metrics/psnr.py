@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.pair import Pair
 from recgen_bench.harness.scene import Image
+from recgen_bench.metrics.masks import painted, selection
 
 
 def psnr(pair: Pair) -> float:
@@ -28,15 +28,26 @@ def psnr(pair: Pair) -> float:
 def psnr_masked_select(pair: Pair) -> float:
     """Return `psnr` over the pixels that the mask selects (DTU's few-view tables, DriveStudio).
 
-    NeRFBaselines multiplies both images by the mask and averages over all pixels instead, which reads
-    10 log10(1 / coverage) dB more. Images whose mask selects nothing have no value and are left out of means.
+    Images whose mask selects nothing have no value and are left out of means.
 
     Raises:
-        DataError: There is no mask, or it selects no pixel.
+        DataError: See `recgen_bench.metrics.masks.selection`.
     """
-    if pair.mask is None or not pair.mask.any():
-        raise DataError("a masked metric needs a mask that selects some pixel")
-    return _decibels(pair.prediction[pair.mask], pair.reference[pair.mask])
+    mask = selection(pair)
+    return _decibels(pair.prediction[mask], pair.reference[mask])
+
+
+def psnr_masked_multiply(pair: Pair) -> float:
+    """Return `psnr` over all pixels of both images multiplied by the mask (NeRFBaselines).
+
+    Pixels outside the mask count as perfect, which reads 10 log10(1 / coverage) dB more than
+    `psnr_masked_select`. Painting them in any other colour gives the same number, since the difference of
+    the images is zero there either way.
+
+    Raises:
+        DataError: See `recgen_bench.metrics.masks.selection`.
+    """
+    return psnr(painted(pair, 0))
 
 
 def _decibels(prediction: Image, reference: Image) -> float:

@@ -1,7 +1,8 @@
 """Structural similarity (Wang et al. 2004, doi:10.1109/TIP.2003.819861) in three variants.
 
 They differ by up to 0.02 on the same images and never share a column. All work per channel on 8-bit RGB with
-K1 = 0.01 and K2 = 0.03, and return the mean of the map. `Pair.mask` is not used.
+K1 = 0.01 and K2 = 0.03, and return the mean of the map. `Pair.mask` is used only by the variants that name
+what they do with it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.pair import Pair
 from recgen_bench.harness.scene import Image
+from recgen_bench.metrics.masks import painted, selection
 
 Plane = NDArray[np.float32]
 Blur = Callable[[Plane], Plane]
 
 GAUSSIAN_RADIUS = 5
 UNIFORM_RADIUS = 3
+SAMPLES = (2 * UNIFORM_RADIUS + 1) ** 2
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
 BAND = 64
@@ -61,10 +64,46 @@ def ssim_uniform7(pair: Pair) -> float:
     Raises:
         DataError: The image is smaller than the window.
     """
-    samples = (2 * UNIFORM_RADIUS + 1) ** 2
     return _mean_similarity(
-        pair.prediction, pair.reference, _uniform, UNIFORM_RADIUS, correction=samples / (samples - 1)
+        pair.prediction, pair.reference, _uniform, UNIFORM_RADIUS, correction=SAMPLES / (SAMPLES - 1)
     )
+
+
+def ssim_uniform7_masked_select(pair: Pair) -> float:
+    """Return the mean of the whole image's `ssim_uniform7` map over the pixels that the mask selects.
+
+    What DriveStudio reports for vehicles and people. Windows at the rim of the mask see pixels outside of
+    it, and the map reaches the border of the image, with the image mirrored beyond (scikit-image).
+
+    Raises:
+        DataError: The image is smaller than the window; see also `recgen_bench.metrics.masks.selection`.
+    """
+    mask, r = selection(pair), UNIFORM_RADIUS
+    _check_size(pair.prediction, r)
+    x, y = (
+        np.asarray(cv2.copyMakeBorder(image, r, r, r, r, cv2.BORDER_REFLECT), np.uint8)
+        for image in (pair.prediction, pair.reference)
+    )
+    similarity = _similarity(x, y, _uniform, r, np.float32(SAMPLES / (SAMPLES - 1)))
+    return float(np.mean(similarity[mask], dtype=np.float64))
+
+
+def ssim_3dgs_masked_white(pair: Pair) -> float:
+    """Return `ssim_3dgs` of both images painted white outside the mask (DTU with white backgrounds).
+
+    Raises:
+        DataError: The image is smaller than the window; see also `recgen_bench.metrics.masks.selection`.
+    """
+    return ssim_3dgs(painted(pair, 255))
+
+
+def ssim_3dgs_masked_black(pair: Pair) -> float:
+    """Return `ssim_3dgs` of both images painted black outside the mask, that is, multiplied by it.
+
+    Raises:
+        DataError: The image is smaller than the window; see also `recgen_bench.metrics.masks.selection`.
+    """
+    return ssim_3dgs(painted(pair, 0))
 
 
 def _mean_similarity(x: Image, y: Image, blur: Blur, radius: int, correction: float = 1.0) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recgen_bench.datasets.street import store
 from recgen_bench.datasets.street.cameras import HEIGHT, MOUNTS, WIDTH, ego_camera
@@ -22,7 +23,7 @@ from recgen_bench.datasets.street.road import END
 from recgen_bench.datasets.street.scenery import KERB_HEIGHT
 from recgen_bench.datasets.street.traffic import FRAMES, Track
 from recgen_bench.harness.dataset import Request
-from recgen_bench.harness.scene import Actor, Camera, Capture, Depth, Image, Lane, Points, View, World
+from recgen_bench.harness.scene import Actor, Camera, Capture, Depth, Image, Lane, Mask, Points, View, World
 
 if TYPE_CHECKING:
     from recgen_bench.datasets.street.world import World as StreetWorld
@@ -57,9 +58,13 @@ class Street:
                 camera = ego_camera(layout, frame, sensor, size)
                 views.append(oracle.view(f"{frame:06d}_{sensor}", camera))
         static, *seen = store.kept_points(store.points_path(seed), partial(_gather, seed))
-        moving = zip(layout.moving, seen, strict=True)
-        actors = [_actor(layout, track, True, points) for track, points in moving]
-        actors += [_actor(layout, track, False, Points()) for track in layout.parked]
+        tracks = (*layout.moving, *layout.parked)
+        clouds = (*seen, *(Points() for _ in layout.parked))
+        counts = store.kept_counts(store.counts_path(seed), partial(_count, seed))
+        actors = [
+            _actor(layout, *each, moving=index < len(seen))
+            for index, each in enumerate(zip(tracks, clouds, counts, strict=True))
+        ]
         return Capture(
             "street",
             str(seed),
@@ -89,6 +94,10 @@ class StreetOracle:
         image, depth = partial(self._image, camera), partial(self._depth, camera)
         return View(name, camera, image, None, depth, f"street/{self.seed} {name}")
 
+    def paint(self, camera: Camera) -> Mask:
+        """Return (H, W) bool, True where a camera sees lane paint at the centre of a pixel."""
+        return _world(self.seed).paint(camera)
+
     def _image(self, camera: Camera) -> Image:
         path = store.entry(self.seed, camera, ".png")
         return store.kept_image(path, lambda: _world(self.seed).image(camera))
@@ -111,10 +120,17 @@ def _gather(seed: int) -> tuple[Points, ...]:
     return (found.static, *found.actors)
 
 
-def _actor(layout: Layout, track: Track, moving: bool, points: Points) -> Actor:
+def _count(seed: int) -> NDArray[np.int64]:
+    from recgen_bench.datasets.street.lidar import count_points
+
+    world = _world(seed)
+    return count_points(world, (*world.layout.moving, *world.layout.parked))
+
+
+def _actor(layout: Layout, track: Track, points: Points, counts: NDArray[np.int64], *, moving: bool) -> Actor:
     frames = np.arange(FRAMES, dtype=np.int64)
     poses = np.stack([track.pose(layout.bend, int(frame)) for frame in frames])
-    return Actor(track.name, track.category, track.size, frames, poses, moving, points)
+    return Actor(track.name, track.category, track.size, frames, poses, moving, points, counts)
 
 
 def _lanes(layout: Layout) -> tuple[Lane, ...]:

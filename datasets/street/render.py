@@ -140,7 +140,8 @@ class Renderer(Caster):
         mask = np.zeros(len(hits.face), bool)
         rows = np.flatnonzero((hits.face >= 0) & (self._material[hits.face] == Material.ASPHALT))
         uv = self._interpolate(hits, rows)[:, :2]
-        bare = np.full((len(rows), 2), 1e-6, np.float32)
+        # Positions along the street are float32: a smaller footprint would be lost beside them.
+        bare = np.full((len(rows), 2), 0.01, np.float32)
         mask[rows] = coverage(self._look.stripes, uv, bare).sum(1) > 0.5
         return mask.reshape(camera.height, camera.width)
 

@@ -240,7 +240,7 @@ def coverage(stripes: tuple[Stripe, ...], st: NDArray, extent: NDArray) -> NDArr
     Args:
         stripes: The paint.
         st: (N, 2) street coordinates.
-        extent: (N, 2) size of each footprint along s and t in metres; 1e-6 asks for the bare point.
+        extent: (N, 2) size of each footprint along s and t in metres; 0.01 asks for the bare point.
 
     Returns:
         (N, 2) shares in 0..1.

@@ -34,6 +34,11 @@ def points_path(seed: int) -> Path:
     return world_folder("street", seed) / f"points-{VERSION}-{FRAMES}.npz"
 
 
+def counts_path(seed: int) -> Path:
+    """Return where the numbers of lidar points on the actors of a street are kept."""
+    return world_folder("street", seed) / f"counts-{VERSION}-{FRAMES}.npy"
+
+
 def camera_key(version: int, seed: int, camera: Camera) -> str:
     """Return 40 hex digits that name what a world of this version shows through a camera."""
     key = hashlib.sha256(f"{version} {seed} {camera.width} {camera.height} {camera.frame}".encode())
@@ -67,6 +72,18 @@ def kept_depth(path: Path, render: Callable[[], Depth]) -> Depth:
     np.save(buffer, depth, allow_pickle=False)
     _write(path, buffer.getvalue())
     return depth
+
+
+def kept_counts(path: Path, count: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return the (A, FRAMES) counts kept at `path`, or count and keep them."""
+    payload = _read(path)
+    if payload is not None:
+        return np.load(io.BytesIO(payload), allow_pickle=False)
+    counts = count()
+    buffer = io.BytesIO()
+    np.save(buffer, counts, allow_pickle=False)
+    _write(path, buffer.getvalue())
+    return counts
 
 
 def kept_points(path: Path, gather: Callable[[], tuple[Points, ...]]) -> tuple[Points, ...]:

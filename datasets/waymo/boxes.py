@@ -21,7 +21,9 @@ TRAVEL, SPREAD = 2.0, 0.5
 """Metres; Street Gaussians' rule where speeds are not recorded."""
 
 
-def make_box(track: str, category: str, numbers: Float, ego: Float, speed: float | None) -> Box:
+def make_box(
+    track: str, category: str, numbers: Float, ego: Float, speed: float | None, points: int | None = None
+) -> Box:
     """Return a box in the world.
 
     Args:
@@ -30,6 +32,7 @@ def make_box(track: str, category: str, numbers: Float, ego: Float, speed: float
         numbers: (7,) centre x y z, length, width, height in metres, heading in radians about z, vehicle axes.
         ego: (4, 4) vehicle-to-world.
         speed: Metres per second, None where unknown.
+        points: Points of the top lidar inside, None where unknown.
 
     Raises:
         DataError: A number is not finite, or a side is not positive.
@@ -41,7 +44,7 @@ def make_box(track: str, category: str, numbers: Float, ego: Float, speed: float
     pose = np.eye(4)
     pose[:2, :2] = [[c, -s], [s, c]]
     pose[:3, 3] = numbers[:3]
-    return Box(track, category, numbers[3:6], ego @ pose, speed)
+    return Box(track, category, numbers[3:6], ego @ pose, speed, points)
 
 
 def make_actors(frames: Sequence[Frame], origin: Float) -> tuple[tuple[Actor, ...], bool]:
@@ -77,7 +80,10 @@ def _actor(name: str, track: list[tuple[Frame, Box]], into: Float) -> Actor:
     speeds = [box.speed for _, box in track if box.speed is not None]
     moving = max(speeds) > MOVING if speeds else _travelled(poses[:, :3, 3])
     size = np.mean([box.size for _, box in track], axis=0)
-    return Actor(name, track[0][1].category, size, steps, poses, moving)
+    points = [box.points for _, box in track if box.points is not None]
+    # A time step without a number leaves the whole track without: a metric must not filter some of its boxes.
+    counts = np.array(points, np.int64) if len(points) == len(track) else None
+    return Actor(name, track[0][1].category, size, steps, poses, moving, counts=counts)
 
 
 def _travelled(positions: Float) -> bool:

@@ -71,6 +71,7 @@ class Box:
         size: (3,) length, width, height in metres.
         pose: (4, 4) box-to-world: centred, x along the heading, z up.
         speed: Metres per second over ground; None where the form does not say.
+        points: Points of the top lidar inside; None where the form does not say.
     """
 
     track: str
@@ -78,6 +79,7 @@ class Box:
     size: Float
     pose: Float
     speed: float | None = None
+    points: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -139,8 +139,10 @@ def _box(label: Any, ego: Float, where: str) -> Box:
     speed = None
     if label.HasField("metadata"):
         speed = float(np.hypot(label.metadata.speed_x, label.metadata.speed_y))
+    top = "num_top_lidar_points_in_box"
+    points = int(getattr(label, top)) if label.HasField(top) else None
     with located(f"{where}, label {track!r}"):
-        return make_box(track, category_name(label.type), numbers, ego, speed)
+        return make_box(track, category_name(label.type), numbers, ego, speed, points)
 
 
 def _read_image(record: Record, number: int, where: str) -> Image:

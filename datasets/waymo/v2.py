@@ -163,6 +163,8 @@ def _boxes(table: Table, clock: _Clock) -> list[tuple[Box, ...]]:
     speeds = None
     if {f"{_BOX}.speed.x", f"{_BOX}.speed.y"} <= table.names:
         speeds = np.hypot(*(table.numbers(f"{_BOX}.speed.{axis}") for axis in "xy"))
+    top = f"{_BOX}.num_top_lidar_points_in_box"
+    counts = table.numbers(top) if top in table.names else np.full(len(times), np.nan)
     steps = {time: index for index, time in enumerate(clock.times)}
     boxes: list[list[Box]] = [[] for _ in clock.times]
     for row, time in enumerate(times):
@@ -170,9 +172,10 @@ def _boxes(table: Table, clock: _Clock) -> list[tuple[Box, ...]]:
         if index is None:
             continue
         speed = None if speeds is None or np.isnan(speeds[row]) else float(speeds[row])
+        points = None if np.isnan(counts[row]) else int(counts[row])
         with located(f"{table.path}, time step {clock.steps[index]}, label {tracks[row]!r}"):
-            category = category_name(kinds[row])
-            boxes[index].append(make_box(str(tracks[row]), category, geometry[row], clock.egos[index], speed))
+            category, ego = category_name(kinds[row]), clock.egos[index]
+            boxes[index].append(make_box(str(tracks[row]), category, geometry[row], ego, speed, points))
     return [tuple(each) for each in boxes]
 
 
