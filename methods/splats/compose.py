@@ -10,7 +10,7 @@ from torch import Tensor
 from recgen_bench.harness.scene import Camera
 from recgen_bench.methods.splats.actors import Posed, pose
 from recgen_bench.methods.splats.model import SplatModel
-from recgen_bench.methods.splats.raster import Rendered, rasterize
+from recgen_bench.methods.splats.raster import Gaussians, Rendered, rasterize
 from recgen_bench.methods.splats.sky import behind
 
 
@@ -25,29 +25,36 @@ def render(model: SplatModel, camera: Camera, degree: int | None = None) -> Rend
     Returns:
         The rasteriser's output with the sky composited into `rgb`; `alpha` is that of the Gaussians alone.
     """
-    degree = model.gaussians.degree if degree is None else min(degree, model.gaussians.degree)
-    rendered = _rasterized(pose(model, camera.frame, degree), camera, degree)
+    rendered = _rasterized(activated(model, camera, degree), camera)
     if model.sky is None:
         return rendered
     return replace(rendered, rgb=behind(rendered.rgb, rendered.alpha, model.sky, camera))
 
 
-def _rasterized(posed: Posed, camera: Camera, degree: int) -> Rendered:
-    gaussians = posed.gaussians
-    opacities = torch.sigmoid(gaussians.opacities)
+def activated(model: SplatModel, camera: Camera, degree: int | None = None) -> Gaussians:
+    """Return what the rasteriser takes of a model at a camera's time step; absent actors are transparent."""
+    degree = model.gaussians.degree if degree is None else min(degree, model.gaussians.degree)
+    posed = pose(model, camera.frame, degree)
+    opacities = torch.sigmoid(posed.gaussians.opacities)
     if posed.present is not None:
         opacities = opacities * posed.present
+    gaussians = posed.gaussians
+    colors = _harmonics(posed, degree)
+    return Gaussians(gaussians.means, gaussians.quats, gaussians.scales.exp(), opacities, colors, degree)
+
+
+def _rasterized(gaussians: Gaussians, camera: Camera) -> Rendered:
     return rasterize(
         gaussians.means,
         gaussians.quats,
-        gaussians.scales.exp(),
-        opacities,
-        _harmonics(posed, degree),
+        gaussians.scales,
+        gaussians.opacities,
+        gaussians.colors,
         w2c=torch.from_numpy(camera.w2c),
         K=torch.from_numpy(camera.K),
         width=camera.width,
         height=camera.height,
-        sh_degree=degree,
+        sh_degree=gaussians.sh_degree,
     )
 
 

@@ -7,33 +7,14 @@
 // two without a constant, so the sum over pixels of its square follows exactly from the twelve moments of
 // s = sum_c h_c^2 of degree two to four. Squaring after the chain rule would lose the cross terms. Colours that
 // change with the viewing direction couple to the means through five more moments per channel.
+#include "behind.hpp"
+#include "columns.hpp"
 #include "replay.hpp"
 
 namespace RECGEN_NS {
 
 constexpr int kPlain = 14;  // sum (alpha T)^2; moments of s: 1, ee ey yy, eee .. yyy, eeee .. yyyy.
 constexpr int kView = 29;   // Then per channel the moments e y ee ey yy of alpha T h_c.
-
-struct Behind {
-  Float red, green, blue;  // Colour behind the splats so far, with the background.
-};
-
-static void read_tile(const Context& c, const Tile& tile, const float* rgb, Behind* behind) {
-  auto lane = [](Float& v, int i) -> float& { return reinterpret_cast<float*>(&v)[i]; };
-  std::memset((void*)behind, 0, kBlocks * sizeof *behind);
-  tile.pixels(c, [&](int b, int i, std::int64_t pixel) {
-    lane(behind[b].red, i) = rgb[3 * pixel];
-    lane(behind[b].green, i) = rgb[3 * pixel + 1];
-    lane(behind[b].blue, i) = rgb[3 * pixel + 2];
-  });
-}
-
-// Takes a channel's part of the splat from what is behind it and returns h.
-inline Float uncover(Float& behind, const Stroke& stroke, Float color, Float share) {
-  Float gain = stroke.weight * color;
-  behind -= gain;
-  return keep(stroke.unclamped, fnma(behind, share, gain));
-}
 
 // The sums over one row of blocks, in which y is the same vector: only powers of e have to be told apart.
 template <bool kWithView>
@@ -81,7 +62,7 @@ static void measure_tile(const Context& c, std::int64_t which, const float* rgb,
   constexpr int kPadded = (kTerms + 3) / 4 * 4;
   Tile tile(c, which);
   Behind behind[kBlocks];
-  read_tile(c, tile, rgb, behind);
+  read_behind(c, tile, rgb, behind);
   for (std::int64_t k = c.begin[which], end = c.end[which]; k < end; k++) {
     const Pair ahead = c.pairs[std::min(k + kFetch, end - 1)];
     __builtin_prefetch(&c.splats[ahead.gaussian]);
@@ -116,28 +97,6 @@ static void measure_tile(const Context& c, std::int64_t which, const float* rgb,
   }
 }
 
-// The polynomial that one parameter adds to log alpha: coefficients of e, y, ee, ey, yy.
-struct Column {
-  Float x, y, xx, xy, yy;
-};
-
-// From the motion (mx, my) of the centre and the change of the covariance.
-inline Column column(const Conic& q, Float mx, Float my, Float sxx, Float sxy, Float syy) {
-  // v = (a e, c y - lean a e); with the covariance sheared upright, S' becomes [[p, r], [r, syy]].
-  Float r = fnma(q.lean, syy, sxy), p = fnma(q.lean, sxy + r, sxx);
-  return {q.a * fnma(q.lean, my, mx), q.c * my, 0.5f * (q.a * q.a) * p, q.a * q.c * r, 0.5f * (q.c * q.c) * syy};
-}
-
-// The change of the covariance half half^T when `half` changes by (top, bottom).
-inline Column column(const Conic& q, const Projection& p, Float mx, Float my, const Float* top,
-                     const Float* bottom) {
-  const Float* h = p.half;
-  Float sxx = 2.f * dot3(h[0], top[0], h[1], top[1], h[2], top[2]);
-  Float syy = 2.f * dot3(h[3], bottom[0], h[4], bottom[1], h[5], bottom[2]);
-  Float sxy = dot3(h[0], bottom[0], h[1], bottom[1], h[2], bottom[2]) + dot3(h[3], top[0], h[4], top[1], h[5], top[2]);
-  return column(q, mx, my, sxx, sxy, syy);
-}
-
 // The sum over pixels of s times the square of a column. M: 1, ee ey yy, eee eey eyy yyy, eeee .. yyyy.
 inline Float squared(const Column& k, const Float* M) {
   Float linear = fma(k.x * k.x, M[1], fma(2.f * k.x * k.y, M[2], k.y * k.y * M[3]));
@@ -152,61 +111,6 @@ inline Float along(const Column& k, const Float* X) {
   return fma(k.x, X[0], fma(k.y, X[1], fma(k.xx, X[2], fma(k.xy, X[3], k.yy * X[4]))));
 }
 
-static void mean_columns(const Input& in, const Projection& p, const Conic& q, Column* out) {
-  const float* V = in.rotation;
-  Float frame[9];  // The shape in camera axes.
-  for (int i = 0; i < 9; i++)
-    frame[i] = dot3(V[i / 3 * 3], p.shape[i % 3], V[i / 3 * 3 + 1], p.shape[3 + i % 3], V[i / 3 * 3 + 2],
-                    p.shape[6 + i % 3]);
-  Float rz = p.inverse_z, x = p.point[0] * rz, y = p.point[1] * rz;
-  for (int j = 0; j < 3; j++) {
-    Float closer = rz * V[6 + j], rx = fnma(x, closer, rz * V[j]), ry = fnma(y, closer, rz * V[3 + j]);
-    // Rates of the Jacobian's entries fx/z, -fx r/z, fy/z, -fy r/z.
-    Float j00 = -(in.fx * rz * closer), j11 = -(in.fy * rz * closer);
-    Float j02 = -(in.fx * rz * fnma(p.ratio_x, closer, keep(p.free_x, rx)));
-    Float j12 = -(in.fy * rz * fnma(p.ratio_y, closer, keep(p.free_y, ry)));
-    Float top[3], bottom[3];
-    for (int k = 0; k < 3; k++) {
-      top[k] = fma(j00, frame[k], j02 * frame[6 + k]);
-      bottom[k] = fma(j11, frame[3 + k], j12 * frame[6 + k]);
-    }
-    out[j] = column(q, p, in.fx * rx, in.fy * ry, top, bottom);
-  }
-}
-
-static void scale_columns(const Projection& p, const Conic& q, Column* out) {
-  const Float zero = 0.f;
-  for (int j = 0; j < 3; j++) {
-    Float top[3] = {zero, zero, zero}, bottom[3] = {zero, zero, zero};
-    top[j] = dot3(p.rows[0], p.rotation[j], p.rows[1], p.rotation[3 + j], p.rows[2], p.rotation[6 + j]);
-    bottom[j] = dot3(p.rows[3], p.rotation[j], p.rows[4], p.rotation[3 + j], p.rows[5], p.rotation[6 + j]);
-    out[j] = column(q, p, zero, zero, top, bottom);
-  }
-}
-
-static void quat_columns(const Batch& g, const Projection& p, const Conic& q, Column* out) {
-  const Float zero = 0.f;
-  Float w = p.unit[0], x = p.unit[1], y = p.unit[2], z = p.unit[3];
-  // Half the derivatives of the rotation by w, x, y, z.
-  const Float by[4][9] = {{zero, -z, y, z, zero, -x, -y, x, zero},
-                          {zero, y, z, y, -2.f * x, -w, z, w, -2.f * x},
-                          {-2.f * y, x, w, x, zero, z, -w, z, -2.f * y},
-                          {-2.f * z, -w, x, w, -2.f * z, y, x, y, zero}};
-  for (int i = 0; i < 4; i++) {
-    Float turn[9], top[3], bottom[3];
-    for (int k = 0; k < 9; k++) {
-      // Minus the part along the quaternion, which normalising removes: R - I is homogeneous of degree two.
-      Float radial = k % 4 ? p.rotation[k] : p.rotation[k] - 1.f;
-      turn[k] = 2.f * p.inverse_norm * g.scale[k % 3] * fnma(p.unit[i], radial, by[i][k]);
-    }
-    for (int k = 0; k < 3; k++) {
-      top[k] = dot3(p.rows[0], turn[k], p.rows[1], turn[3 + k], p.rows[2], turn[6 + k]);
-      bottom[k] = dot3(p.rows[3], turn[k], p.rows[4], turn[3 + k], p.rows[5], turn[6 + k]);
-    }
-    out[i] = column(q, p, zero, zero, top, bottom);
-  }
-}
-
 // Adds to sixteen items of `stride` numbers; lanes that are not visible stay.
 inline void accumulate(float* to, int stride, std::int64_t start, unsigned visible, const Float* from) {
   alignas(64) float row[4][kLanes];
@@ -217,13 +121,11 @@ inline void accumulate(float* to, int stride, std::int64_t start, unsigned visib
   }
 }
 
-// The harmonics of sixteen Gaussians: adds their coefficients' information, and returns the derivatives of
-// each channel by the mean.
-static void measure_harmonics(const Input& in, const Context& c, const Batch& g, std::int64_t start, unsigned visible,
-                              Float light, float* colors, Float by_mean[3][3]) {
+// Adds the information of the harmonics' coefficients of sixteen Gaussians.
+static void measure_harmonics(const Input& in, const Context& c, const Direction& towards, std::int64_t start,
+                              unsigned visible, Float light, float* colors) {
   int terms = harmonics(in.degree);
-  alignas(64) float B[kMostHarmonics][kLanes], weight[3][kMostHarmonics][kLanes] = {}, total[kLanes];
-  Direction towards = direction(g.mean[0] - in.centre[0], g.mean[1] - in.centre[1], g.mean[2] - in.centre[2]);
+  alignas(64) float B[kMostHarmonics][kLanes], total[kLanes];
   Float values[kMostHarmonics];
   basis(in.degree, towards, values);
   for (int k = 0; k < terms; k++) store(B[k], values[k]);
@@ -231,19 +133,10 @@ static void measure_harmonics(const Input& in, const Context& c, const Batch& g,
   for (; visible; visible &= visible - 1) {
     int lane = __builtin_ctz(visible);
     unsigned lit = c.splats[start + lane].lit;
-    const float* from = in.colors + 3 * in.coefficients * (start + lane);
-    float* to = colors + 3 * in.coefficients * (start + lane);
+    float* to = colors + 3 * (std::size_t)in.coefficients * (start + lane);
     for (int k = 0; k < terms; k++)
       for (int ch = 0; ch < 3; ch++)
-        if (lit >> ch & 1) {
-          to[3 * k + ch] += B[k][lane] * B[k][lane] * total[lane];
-          weight[ch][k][lane] = from[3 * k + ch];
-        }
-  }
-  for (int ch = 0; ch < 3; ch++) {
-    Float weights[kMostHarmonics];
-    for (int k = 0; k < terms; k++) weights[k] = load(weight[ch][k]);
-    basis_gradient(in.degree, towards, weights, by_mean[ch]);
+        if (lit >> ch & 1) to[3 * k + ch] += B[k][lane] * B[k][lane] * total[lane];
   }
 }
 
@@ -271,9 +164,11 @@ static void measure_batch(const Input& in, const Context& c, const float* slots,
     for (int k = 0; k < 3; k++) values[k] = light;
     accumulate(out.colors, 3, start, visible, values);
   } else {
-    Float by_mean[3][3];
-    measure_harmonics(in, c, g, start, visible, light, out.colors, by_mean);
+    Direction towards = direction(g.mean[0] - in.centre[0], g.mean[1] - in.centre[1], g.mean[2] - in.centre[2]);
+    measure_harmonics(in, c, towards, start, visible, light, out.colors);
     if constexpr (kTerms == kView) {
+      Float by_mean[3][3];
+      color_slopes(in, c, towards, start, visible, by_mean);
       for (int k = 0; k < 3; k++) {
         values[k] = 0.f;
         for (int ch = 0; ch < 3; ch++) {
