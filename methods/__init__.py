@@ -11,6 +11,14 @@ KERBL_2023 = (
     "Kerbl, Kopanas, Leimkuehler, Drettakis: 3D Gaussian Splatting for Real-Time Radiance Field Rendering. "
     "ACM Transactions on Graphics 42(4), 2023. doi:10.1145/3592433"
 )
+WU_2025 = (
+    "Wu et al.: Difix3D+: Improving 3D Reconstructions with Single-Step Diffusion Models. CVPR 2025. "
+    "arXiv:2503.01774"
+)
+FAITHFUSION_2025 = (
+    "FaithFusion: Harmonizing Reconstruction and Generation via Pixel-wise Information Gain. CVPR 2026. "
+    "arXiv:2511.21113"
+)
 
 
 @hookimpl
@@ -24,6 +32,38 @@ def register_methods(register: Callable[[MethodInfo], None]) -> None:
             presets=("paper", "quick", "demo"),
             paper=KERBL_2023,
             licence="Apache-2.0 (this implementation)",
+            per_shift=False,
+        )
+    )
+    register(
+        MethodInfo(
+            name="difix3d",
+            summary="3dgs that distils renders repaired by a one-step restorer on the way to the test poses.",
+            target="recgen_bench.methods.difix3d:Difix3D",
+            presets=("paper", "code", "demo"),
+            paper=WU_2025,
+            licence="NVIDIA License, non-commercial (the authors' release); Apache-2.0 (this implementation)",
+        )
+    )
+    register(
+        MethodInfo(
+            name="difix3d+",
+            summary="difix3d whose output frames go through the restorer once more.",
+            target="recgen_bench.methods.difix3d:Difix3DPlus",
+            presets=("paper", "code", "demo"),
+            trains_as="difix3d",
+            paper=WU_2025,
+            licence="NVIDIA License, non-commercial (the authors' release); Apache-2.0 (this implementation)",
+        )
+    )
+    register(
+        MethodInfo(
+            name="faithfusion",
+            summary="3dgs that repairs and distils tracks shifted 1 m to 6 m, guided by information gain.",
+            target="recgen_bench.methods.faithfusion:FaithFusion",
+            presets=("paper", "code", "demo"),
+            paper=FAITHFUSION_2025,
+            licence="MIT (the authors' release); Apache-2.0 (this implementation)",
             per_shift=False,
         )
     )

@@ -10,12 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from recgen_bench.harness.method import Method, Rendering
 from recgen_bench.harness.run import Run
 from recgen_bench.harness.scene import Camera, Scene
 from recgen_bench.methods.splats.model import SplatModel
 from recgen_bench.methods.splats.recipe import Recipe
+
+if TYPE_CHECKING:
+    from recgen_bench.harness.gain import GainView
+    from recgen_bench.methods.splats.eig import Semantics
 
 
 @dataclass(frozen=True)
@@ -83,3 +88,18 @@ class GaussianSplatting(Method):
         from recgen_bench.methods.splats.ply import write_ply
 
         write_ply(path, at_frame(model, frame))
+
+    def read_ply(self, path: Path) -> SplatModel:
+        """Return the model of a 3DGS PLY: without actors and sky."""
+        from recgen_bench.methods.splats.model import static
+        from recgen_bench.methods.splats.ply import read_ply
+
+        return static(read_ply(path))
+
+    def eig(
+        self, model: SplatModel, known: Sequence[Camera], cameras: Sequence[Camera], semantics: Semantics
+    ) -> Iterator[GainView]:
+        """Yield the expected information gain of each camera's pixels after the `known` views."""
+        from recgen_bench.methods.splats.eig_export import gain_views
+
+        return gain_views(model, known, cameras, semantics)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from recgen_bench.harness.checkpoint import Snapshots
 from recgen_bench.harness.run import Run
@@ -120,3 +121,26 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
         )
 
     return make
+
+
+@dataclass
+class Stub:
+    """A restorer that returns the render, or `paint` in every pixel; remembers what it was shown."""
+
+    name: str = "stub"
+    uses_reference: bool = True
+    uses_eig: bool = False
+    paint: tuple[float, float, float] | None = None
+    seen: list[tuple[Tensor, Tensor | None, Tensor | None]] = field(default_factory=list)
+
+    def restore(self, images: Tensor, references: Tensor | None = None, eig: Tensor | None = None) -> Tensor:
+        self.seen.append((images, references, eig))
+        if self.paint is None:
+            return images
+        return torch.tensor(self.paint)[None, :, None, None].expand_as(images)
+
+
+@pytest.fixture
+def stub() -> type[Stub]:
+    """The class of a restorer without a network."""
+    return Stub

@@ -1,0 +1,1 @@
+"""Training restorers on curated pairs."""
