@@ -20,6 +20,7 @@ _HOMES = {
     "method": ("Method", "PseudoView", "Refinement", "Rendering", "Round"),
     "dataset": ("Dataset", "Request"),
     "pair": ("Pair",),
+    "track": ("Box", "Frame", "Picture", "SceneValue", "Track"),
     "run": ("Run",),
     "scene": ("Actor", "Camera", "Capture", "Lane", "Oracle", "Points", "Scene", "View", "World"),
     "errors": (

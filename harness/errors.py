@@ -58,7 +58,11 @@ class DataError(RecgenError):
     """Input on disk that is missing, damaged or inconsistent."""
 
 
-class WeightsMissing(RecgenError):
+class NotRunnable(RecgenError):
+    """What a cell needs and nobody has: its record says so, and no sibling is the worse for it."""
+
+
+class WeightsMissing(NotRunnable):
     """Pretrained weights that are not on this machine; the hint is the command that fetches them."""
 
 

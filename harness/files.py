@@ -15,18 +15,23 @@ PARTIAL = ".partial-"
 """Begins the names of files being written; a kill can leave one behind, and `sweep` removes it."""
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
     """Write a file in one step: temporary file in the same folder, flushed to disk, then renamed.
+
+    Args:
+        path: Where to.
+        data: What.
+        durable: Wait until the disk has it; caches, which check what they read, need not.
 
     Raises:
         OutputError: No permission, no space, or the folder cannot be made; nothing is left behind.
     """
-    with replacing(path) as partial:
+    with replacing(path, durable) as partial:
         partial.write_bytes(data)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what the body wrote there becomes `path` when it ends well.
 
     Raises:
@@ -40,8 +45,9 @@ def replacing(path: Path) -> Iterator[Path]:
         fresh.touch(exist_ok=False)
         partial = fresh
         yield partial
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
+        if durable:
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
         partial.replace(path)
     except OSError as error:
         raise unwritable(path, error) from error

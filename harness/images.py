@@ -71,6 +71,23 @@ def read_rgb8(path: Path) -> Image:
         raise DataError(f"the image is damaged: {error}", hint="write it again", where=str(path)) from error
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Return width and height from the header of a PNG or JPEG; `read_rgb8` checks the rest.
+
+    Raises:
+        DataError: Missing, or not a PNG or JPEG.
+    """
+    try:
+        with Pillow.open(path, formats=("PNG", "JPEG")) as image:
+            return image.size
+    except UnidentifiedImageError as error:
+        raise DataError("not an image", expected="PNG or JPEG", where=str(path)) from error
+    except Pillow.DecompressionBombError as error:
+        raise DataError(f"the image is too large to be decoded safely: {error}", where=str(path)) from error
+    except DAMAGE as error:
+        raise DataError(f"the image is damaged: {error}", hint="write it again", where=str(path)) from error
+
+
 def write_png(path: Path, pixels: Image) -> None:
     """Write (H, W, 3) uint8 sRGB as a PNG in one step; equal pixels give equal bytes.
 

@@ -10,8 +10,7 @@ import dataclasses
 import errno
 import shutil
 import traceback
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,30 +18,28 @@ from typing import Any
 
 from recgen_bench.harness import events
 from recgen_bench.harness.checkpoint import Snapshots, check_root
-from recgen_bench.harness.dataset import load_dataset, request_for
 from recgen_bench.harness.errors import (
-    DataError,
     MethodFailed,
+    NotRunnable,
     OutputError,
     PluginError,
     RecgenError,
-    WeightsMissing,
-    located,
 )
 from recgen_bench.harness.files import check_writable, unwritable
-from recgen_bench.harness.frames import frame_hash, read_frame, write_frame
+from recgen_bench.harness.frames import frame_hash, read_eig, write_frame
 from recgen_bench.harness.method import Method, Refinement, Rendering
-from recgen_bench.harness.pair import Pair
+from recgen_bench.harness.opening import open_divided
 from recgen_bench.harness.phases import Phases, exclusive, phase_paths
 from recgen_bench.harness.plan import Cell
+from recgen_bench.harness.priors import Priors, count_test_poses, declared_priors
 from recgen_bench.harness.provenance import environment
-from recgen_bench.harness.record import CellSpec, Record, Row, Status, Weights, image_hash, summarise
-from recgen_bench.harness.registration import resolve
+from recgen_bench.harness.record import CellSpec, Record, Status, Weights
+from recgen_bench.harness.registration import PriorInfo, resolve
 from recgen_bench.harness.run import Run
-from recgen_bench.harness.scene import Scene, View
+from recgen_bench.harness.scene import Scene
 from recgen_bench.harness.score import Scorer
+from recgen_bench.harness.scoring import Scores, score, stored_shots, surroundings
 from recgen_bench.harness.settings import override
-from recgen_bench.harness.split import divide
 from recgen_bench.harness.weights import WeightsDoor, file_hash
 
 
@@ -58,8 +55,8 @@ class Settings:
         threads: CPU threads.
         source: The user's data folder.
         emit: Receives every event.
-
         snapshot_s: Seconds between snapshots inside a phase.
+        priors: Every registered prior by name.
     """
 
     out: Path
@@ -70,6 +67,7 @@ class Settings:
     source: Path | None = None
     emit: Callable[[events.Event], None] = field(default=lambda event: None)
     snapshot_s: float = 20.0
+    priors: Mapping[str, PriorInfo] = field(default_factory=dict)
 
 
 def run_cell(cell: Cell, settings: Settings) -> Record:
@@ -87,20 +85,21 @@ def run_cell(cell: Cell, settings: Settings) -> Record:
     path = folder / "record.json"
     if path.exists():
         record = Record.read(path)
-        if record.status is Status.OK:
+        if record.status is Status.OK and not record.missing.keys() - settings.scorer.missing.keys():
             settings.emit(events.Note(cell.label, f"already done, see {path}"))
             return _finished(record, cell, settings)
     method, config = load_method(cell)
+    priors = declared_priors(config, settings.priors, settings.door, settings.device)
     check_writable(settings.out)
     settings.emit(events.CellStarted(cell.label))
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = {"trained_on": priors.trained_on}
     try:
-        result["weights"] = _weights(cell, settings.door)
+        result["weights"] = [*_weights(cell, settings.door), *priors.weights()]
         scene, notes = open_scene(cell, settings)
-        result["notes"] = list(notes)
-        for note in notes:
+        result["notes"] = [*notes, *priors.contamination(cell.dataset.name, cell.scene)]
+        for note in result["notes"]:
             settings.emit(events.Note(cell.label, note))
-    except WeightsMissing as error:
+    except NotRunnable as error:
         result |= {"status": Status.NOT_RUNNABLE, "reason": str(error)}
     except RecgenError:
         raise
@@ -108,7 +107,7 @@ def run_cell(cell: Cell, settings: Settings) -> Record:
         result |= _failure(error)
     with exclusive(folder):
         if "status" not in result:
-            result |= _measured(cell, settings, method, config, scene)
+            result |= _measured(cell, settings, method, config, scene, priors)
         record = Record(
             cell=cell_spec(cell),
             config=dataclasses.asdict(config),
@@ -175,21 +174,8 @@ def open_scene(cell: Cell, settings: Settings) -> tuple[Scene, tuple[str, ...]]:
         DataError: A file is missing, damaged or inconsistent; it is named.
         ProtocolError: The scene does not fit the protocol.
     """
-    request = request_for(cell.protocol, cell.scene, settings.source)
-    capture = load_dataset(cell.dataset).open(request)
-    scene, notes = divide(capture, cell.protocol, cell.shift)
-    if capture.oracle is None:
-        views = {view.name: view for view in (*scene.train, *scene.test)}.values()
-        # Decoders release the interpreter's lock; the first error in order of the views is the one raised.
-        with ThreadPoolExecutor(settings.threads) as pool:
-            for _ in pool.map(_read, views):
-                pass
-    return scene, (*capture.notes, *notes)
-
-
-def _read(view: View) -> None:
-    if view.read_image is not None:
-        _ = view.image, view.mask
+    place = (cell.dataset, cell.protocol, cell.scene, cell.shift)
+    return open_divided(*place, settings.source, settings.threads)
 
 
 def cell_spec(cell: Cell) -> CellSpec:
@@ -208,7 +194,9 @@ def cell_spec(cell: Cell) -> CellSpec:
     )
 
 
-def _measured(cell: Cell, settings: Settings, method: Method, config: Any, scene: Scene) -> dict[str, Any]:
+def _measured(
+    cell: Cell, settings: Settings, method: Method, config: Any, scene: Scene, priors: Priors
+) -> dict[str, Any]:
     """Return the record's fields that come from running the method."""
     training = settings.out / "training" / cell.training
     folder = settings.out / "cells" / cell.folder
@@ -223,19 +211,26 @@ def _measured(cell: Cell, settings: Settings, method: Method, config: Any, scene
         snapshots=Snapshots(training / "unused"),
         report=lambda step, total, values: None,
         weights=settings.door.path,
+        prior=priors.load,
     )
     phases = Phases(run, cell.label, settings.emit, settings.snapshot_s)
     _limit_threads(settings.threads)
     try:
         with exclusive(training):
             model, last = train(method, phases, training)
+            met = count_test_poses(method.rounds(model, phases.run), scene.test)
+        if met:
+            text = f"{met} of the {len(scene.test)} test poses entered the training as pseudo-views"
+            settings.emit(events.Note(cell.label, text))
         hashes = phases.once(
             "render", folder, tuple, lambda run: _render(method, model, scene, folder, run, settings)
         )
         settings.emit(events.PhaseStarted(cell.label, "score"))
-        rows = list(_score(scene, folder, hashes, settings))
+        scores = _scores(cell, scene, folder, hashes, settings)
     except OutputError:
         raise
+    except NotRunnable as error:
+        return {"status": Status.NOT_RUNNABLE, "reason": str(error), "phases": phases.done}
     except (Exception, SystemExit) as error:  # The cell boundary: whatever a method does, its siblings go on.
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise unwritable(settings.out, error) from error
@@ -243,10 +238,10 @@ def _measured(cell: Cell, settings: Settings, method: Method, config: Any, scene
     model_path = str(phase_paths(training, last)[0].relative_to(settings.out))
     return {
         "status": Status.OK,
-        "rows": rows,
-        "summary": summarise(rows),
+        **scores.fields(),
         "phases": phases.done,
         "model": model_path,
+        "test_poses": met > 0 or getattr(config, "uses_test_poses", False),
     }
 
 
@@ -283,33 +278,25 @@ def _render(
             got = type(rendering).__name__
             raise MethodFailed("render yielded another type", got=got, expected="Rendering", where=view.name)
         stored = write_frame(folder / "frames", view, rendering, with_depth=settings.scorer.needs_depth)
-        hashes.append(frame_hash(*stored))
+        eig = read_eig(folder / "frames", view)
+        hashes.append(frame_hash(*stored, eig() if eig else None))
         run.report(step, len(scene.test), {})
     if next(renderings, None) is not None:
         raise MethodFailed("render went on after the last camera", expected=f"{len(scene.test)} frames")
     return tuple(hashes)
 
 
-def _score(scene: Scene, folder: Path, hashes: tuple[str, ...], settings: Settings) -> Iterator[Row]:
-    """Yield a row per test view, computed from the frames as they are stored."""
-    for view, expected in zip(scene.test, hashes, strict=True):
-        hint = f"delete {folder} and repeat the command"
-        try:
-            pixels, depth = read_frame(folder / "frames", view)
-        except DataError as error:
-            error.hint = hint
-            raise
-        if frame_hash(pixels, depth) != expected:
-            raise DataError("the stored frame was changed after rendering", hint=hint, where=view.name)
-        if view.read_image is None:
-            shown = image_hash(pixels)
-            yield Row(view=view.name, shift=view.shift, prediction=shown, reference=None, values={})
-            continue
-        truth = view.depth if depth is not None else None
-        pair = Pair(pixels, view.image, view.mask, depth, truth)
-        with located(view.name):
-            row = settings.scorer.row(view.name, view.shift, pair)
-        yield row
+def _scores(cell: Cell, scene: Scene, folder: Path, hashes: tuple[str, ...], settings: Settings) -> Scores:
+    """Score the frames as they are stored, and tell which metrics are left out."""
+    shots = stored_shots(scene, folder / "frames", hashes)
+    around = surroundings(scene, shifted=cell.protocol.shift is not None)
+    scores = score(shots, around, settings.scorer, settings.threads)
+    for name, reason in scores.missing.items():
+        settings.emit(events.Note(cell.label, f"without {name}: {' '.join(reason.split())}"))
+    for name, found in scores.scenes.items():
+        if found.value is None and name not in scores.missing:
+            settings.emit(events.Note(cell.label, f"no value of {name}: {found.reason}"))
+    return scores
 
 
 def _failure(error: BaseException) -> dict[str, Any]:

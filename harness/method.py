@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recgen_bench.harness.run import Run
-from recgen_bench.harness.scene import Camera, Depth, Image, Scene
+from recgen_bench.harness.scene import Camera, Depth, Image, Mask, Scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,10 +20,13 @@ class Rendering:
     Attributes:
         rgb: (H, W, 3) float32 in [0, 1]; values outside are clipped when the frame is stored.
         depth: (H, W) float32 z-depth in world units, 0 where nothing was hit; None when unknown.
+        eig: (H, W) float32 expected information gain of each pixel, at least 0; None where the method
+            estimates none. It is kept beside the frame.
     """
 
     rgb: NDArray[np.float32]
     depth: Depth | None = None
+    eig: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,14 @@ class PseudoView:
         image: (H, W, 3) uint8, the generator's answer.
         weight: (H, W) float32 weight of each pixel in the loss; None means 1.
         depth: (H, W) float32 z-depth, 0 where unknown; None when there is none.
+        sky: (H, W) bool, True where the pixel shows sky; None when that is not known.
     """
 
     camera: Camera
     image: Image
     weight: NDArray[np.float32] | None = None
     depth: Depth | None = None
+    sky: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,12 +96,12 @@ class Method(Protocol):
         """Return the schedule of refine-and-distill turns, the same one whenever asked."""
         return ()
 
-    def refine(self, model: Any, turn: Round, run: Run) -> Refinement:
-        """Generate or repair pseudo-views for one turn."""
+    def refine(self, model: Any, turn: Any, run: Run) -> Refinement:
+        """Generate or repair pseudo-views for one turn, a `Round` as `rounds` yielded it."""
         raise NotImplementedError
 
-    def distill(self, model: Any, refinement: Refinement, run: Run) -> Any:
-        """Return the model after learning from the pseudo-views."""
+    def distill(self, model: Any, refinement: Any, run: Run) -> Any:
+        """Return the model after learning from the pseudo-views, a `Refinement` as `refine` returned it."""
         raise NotImplementedError
 
     def render(self, model: Any, cameras: Sequence[Camera], run: Run) -> Iterator[Rendering]:

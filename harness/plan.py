@@ -56,12 +56,12 @@ class Cell:
     @property
     def training(self) -> str:
         """Folder name of the trained model; cells that differ only in an irrelevant shift share it."""
-        method = self.method.name.replace("/", "_")
-        return f"{method}-{self._hash(with_shift=self.method.per_shift)}"
+        method = self.method.trains_as or self.method.name
+        return f"{method.replace('/', '_')}-{self._hash(with_shift=self.method.per_shift, method=method)}"
 
-    def _hash(self, with_shift: bool) -> str:
+    def _hash(self, with_shift: bool, method: str | None = None) -> str:
         specification = {
-            "method": self.method.name,
+            "method": method or self.method.name,
             "method_version": self.method.version,
             "preset": self.preset,
             "overrides": dict(self.overrides),

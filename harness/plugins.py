@@ -36,6 +36,7 @@ _LOADS = itertools.count(1)
 GROUP = "recgen_bench"
 BUILT_IN = (
     "recgen_bench.methods",
+    "recgen_bench.methods.priors",
     "recgen_bench.datasets",
     "recgen_bench.metrics",
     "recgen_bench.harness.executors",
@@ -99,6 +100,10 @@ class Registry:
             hint = f"protocols for {dataset.name}: {', '.join(usable)}"
             raise ProtocolError(what, hint=hint, where="--protocol")
         return protocol
+
+    def prior(self, name: str) -> PriorInfo:
+        """Return a prior by name, or raise PluginError with the closest names."""
+        return _lookup(self.priors, name, "prior")
 
     def executor(self, name: str) -> ExecutorInfo:
         """Return an executor by name, or raise PluginError with the closest names."""

@@ -44,6 +44,12 @@ def version() -> str:
     return _version("recgen-bench") or "unknown"
 
 
+def code_version() -> str:
+    """Return the version of the code for provenance: of the package, with its commit where there is one."""
+    commit, dirty = _commit()
+    return version() if commit is None else f"{version()} {commit[:12]}{' dirty' if dirty else ''}"
+
+
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)

@@ -45,6 +45,21 @@ class WeightsInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class PackagedWeights:
+    """One file of weights that ships inside a Python package.
+
+    Attributes:
+        package: Importable, for example "recgen_bench.methods.priors.embedded".
+        file: Its name there.
+        licence: SPDX id.
+    """
+
+    package: str
+    file: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
 class MethodInfo:
     """A reconstruction(-generation) method.
 
@@ -58,6 +73,7 @@ class MethodInfo:
         licence: Licence of the original release, where there is one.
         version: Raised whenever the same preset gives other numbers; part of a cell's identity.
         per_shift: Training depends on the requested lane shift; otherwise all shifts share one training.
+        trains_as: Name of the method whose training it uses, where the two differ in rendering only.
         weights: Pretrained weights it cannot run without.
     """
 
@@ -69,6 +85,7 @@ class MethodInfo:
     licence: str = ""
     version: int = 1
     per_shift: bool = True
+    trains_as: str = ""
     weights: tuple[WeightsInfo, ...] = ()
 
 
@@ -104,8 +121,9 @@ class MetricInfo:
     Attributes:
         name: Unique; variants have their own names and never share a column.
         summary: One sentence that fixes the definition.
-        target: (Pair) -> float, see `recgen_bench.harness.pair`; for the scope "scene"
-            (Track) -> SceneValue, see `recgen_bench.harness.track`.
+        target: (Pair) -> float, see `recgen_bench.harness.pair`, or with `weights` a factory
+            (weights, device) -> that function, where weights is (name) -> path of a verified file; for the
+            scope "scene" (Track) -> SceneValue, see `recgen_bench.harness.track`.
         version: Raised whenever the same images give another number.
         direction: Whether higher or lower is better.
         unit: For example "dB"; empty for a ratio.
@@ -114,6 +132,8 @@ class MetricInfo:
         digits: Decimal places in tables.
         scope: "image" or "scene".
         weights: Pretrained weights it cannot do without.
+        aggregate: For the scope "scene": (SceneValue.per_view) -> the value, None where it is not defined,
+            so that an edited record shows; None when the value follows only from images.
     """
 
     name: str
@@ -127,6 +147,7 @@ class MetricInfo:
     digits: int = 3
     scope: Literal["image", "scene"] = "image"
     weights: tuple[WeightsInfo, ...] = ()
+    aggregate: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +157,14 @@ class PriorInfo:
     Attributes:
         name: Unique, for example "restorer-street".
         summary: One sentence.
-        target: () -> the prior.
+        target: (weights, device) -> the prior, where weights is (name) -> path of a verified file; see
+            `recgen_bench.methods.priors.restorer`.
         weights: Its weights.
-        trained_on: Data sets and scenes it saw, for the contamination column.
+        trained_on: What it saw, for the contamination column: "waymo", "street/7" or "street/1000-1999".
+        packaged: Weights of its own that need no fetching.
+        curate: (CurationOrder, Report) -> folder of pairs that it learns from, see `harness.curation`; empty
+            when it is not trained here.
+        train: (TrainingOrder, Report) -> file of weights.
     """
 
     name: str
@@ -146,6 +172,9 @@ class PriorInfo:
     target: Target
     weights: tuple[WeightsInfo, ...] = ()
     trained_on: tuple[str, ...] = ()
+    packaged: tuple[PackagedWeights, ...] = ()
+    curate: Target = ""
+    train: Target = ""
 
 
 @dataclass(frozen=True, slots=True)

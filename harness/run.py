@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from recgen_bench.harness.checkpoint import Snapshots
+from recgen_bench.harness.errors import MethodFailed
 from recgen_bench.harness.scene import Scene
+
+
+def _no_prior(name: str) -> Any:
+    raise MethodFailed("the method asked for a prior it does not declare", got=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Run:
         snapshots: Where a long phase saves its state, so that a kill costs seconds and not the phase.
         report: (step, total, values) -> None, tells the user how a long phase is doing.
         weights: (name) -> path of verified pretrained weights.
+        phase: Name of the phase, part of every seed.
+        prior: (name) -> the generative prior that the configuration names in its field `prior`.
     """
 
     scene: Scene
@@ -40,6 +47,7 @@ class Run:
     report: Callable[[int, int, dict[str, float]], None]
     weights: Callable[[str], Path]
     phase: str = field(default="")
+    prior: Callable[[str], Any] = field(default=_no_prior)
 
     def seed_for(self, purpose: str) -> int:
         """Return a seed for one purpose in this phase: stable across restarts, unrelated between purposes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,7 @@ class View:
         read_depth: () -> (H, W) float32 z-depth in world units, 0 where unknown.
         source: The file it came from, for error messages.
         shift: Lateral shift in metres, left positive, that moved this view off the recorded track.
+        read_paint: () -> (H, W) bool, True on visible lane paint; only generated worlds know it.
     """
 
     name: str
@@ -98,6 +99,7 @@ class View:
     read_depth: Callable[[], Depth] | None = None
     source: str = ""
     shift: float = 0.0
+    read_paint: Callable[[], Mask] | None = None
 
     @property
     def image(self) -> Image:
@@ -127,8 +129,8 @@ class View:
         return self._plane(self.read_depth, np.dtype(np.float32), "depth")
 
     def hidden(self) -> View:
-        """Return the same camera without image and depth: what a method may know of a test view."""
-        return replace(self, read_image=None, read_depth=None, read_mask=None)
+        """Return the same camera without image, depth and paint: what a method may know of a test view."""
+        return replace(self, read_image=None, read_depth=None, read_mask=None, read_paint=None)
 
     def _plane(self, read: Callable[[], NDArray] | None, dtype: np.dtype, kind: str) -> NDArray | None:
         if read is None:
@@ -172,6 +174,7 @@ class Actor:
         poses: (T, 4, 4) rigid box-to-world; the box is centred at its origin, x along its heading, z up.
         moving: Faster than 1.0 m/s at some time; static actors may be treated as background.
         points: Points on the object, in box axes.
+        counts: (T,) int64 points of the top lidar inside the box at each time step; None where nobody counted.
     """
 
     track: str
@@ -181,6 +184,7 @@ class Actor:
     poses: Float
     moving: bool
     points: Points = field(default_factory=Points)
+    counts: NDArray[np.int64] | None = None
 
     def pose_at(self, frame: int) -> Float | None:
         """Return the (4, 4) box-to-world at a time step, None when the object was not seen then."""
@@ -216,6 +220,15 @@ class Oracle(Protocol):
 
     def view(self, name: str, camera: Camera) -> View:
         """Return the view through a camera; its image and depth are rendered when read."""
+        ...
+
+
+@runtime_checkable
+class PaintOracle(Protocol):
+    """An oracle that also knows where lane paint is seen."""
+
+    def paint(self, camera: Camera) -> Mask:
+        """Return (H, W) bool, True where a camera sees lane paint at the centre of a pixel."""
         ...
 
 
@@ -264,6 +277,7 @@ class Scene:
         lanes: Lines on the road.
         has_sky: Rays may end in the sky.
         world: The transform and unit the adapter applied.
+        drivable: Largest lateral shifts (right, left) that stay on the road, see `Capture`.
     """
 
     dataset: str
@@ -275,6 +289,7 @@ class Scene:
     lanes: tuple[Lane, ...] = ()
     has_sky: bool = False
     world: World = field(default_factory=World)
+    drivable: tuple[float, float] | None = None
 
     def without_answers(self) -> Scene:
         """Return the scene as a method may see it: test cameras without their images."""

@@ -59,6 +59,7 @@ def divide(capture: Capture, protocol: Protocol, shift: float | None) -> tuple[S
         lanes=capture.lanes,
         has_sky=capture.has_sky,
         world=capture.world,
+        drivable=capture.drivable,
     )
     return scene, notes
 

@@ -5,7 +5,7 @@ Frames are decoded when read, so memory does not grow with their number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class Track:
     """All frames of one cell.
 
     Attributes:
-        frames: In the order of the rows.
+        frames: In the order of the rows; the loop makes each when it is asked for.
         real: The set that FID and KID compare with: the recorded images of the original track for lane
             shifts, the references otherwise.
         actors: Tracked objects in the world.
@@ -93,9 +93,11 @@ class Track:
             cache, or else compute() after storing it. The purpose names network, weights and version.
         threads: CPU threads.
         device: "cpu" or "cuda".
+        real_frames: The recorded frames of the original track as they would be scored, with their own cameras
+            and shift 0; the recorded image is the prediction. Metrics with a ceiling score them too.
     """
 
-    frames: tuple[Frame, ...]
+    frames: Sequence[Frame]
     real: tuple[Picture, ...]
     actors: tuple[Actor, ...]
     lanes: tuple[Lane, ...]
@@ -103,6 +105,7 @@ class Track:
     stored: Callable[[str, str, Callable[[], NDArray]], NDArray]
     threads: int = 1
     device: str = "cpu"
+    real_frames: tuple[Frame, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recgen_bench.harness.errors import DataError, RecgenError, WeightsMissing, did_you_mean
+from recgen_bench.harness.errors import DataError, PluginError, RecgenError, WeightsMissing, did_you_mean
 from recgen_bench.harness.plugins import Registry
-from recgen_bench.harness.registration import MethodInfo, PriorInfo, WeightsInfo
+from recgen_bench.harness.record import Weights
+from recgen_bench.harness.registration import WeightsInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,14 @@ class WeightsDoor:
     """Resolves names to files.
 
     Attributes:
-        known: Every file some method or prior declares, by name.
+        known: Every file some method, prior or metric declares, by name.
         given: Paths from `--weights name=path`; they are used as they are, with their own hash recorded.
+        hashed: What `facts` has returned.
     """
 
     known: Mapping[str, WeightsInfo]
     given: Mapping[str, Path] = field(default_factory=dict)
+    hashed: dict[str, Weights] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, name: str) -> Path | None:
         """Return where a file is on this machine, None when it is not: given, RECGEN_WEIGHTS, hub cache."""
@@ -55,6 +58,20 @@ class WeightsDoor:
         if name not in self.given:
             verify(found, self.info(name))
         return found
+
+    def facts(self, name: str) -> Weights:
+        """Return what a record says of a file; the file is found, verified and hashed once.
+
+        Raises:
+            WeightsMissing: It is not on this machine.
+            DataError: Its content is not what the registry says.
+        """
+        if name not in self.hashed:
+            info = self.info(name)
+            self.hashed[name] = Weights(
+                name=name, revision=info.revision, sha256=file_hash(self.path(name)), licence=info.licence
+            )
+        return self.hashed[name]
 
     def info(self, name: str) -> WeightsInfo:
         """Return what is known of a file, or raise RecgenError with the closest names."""
@@ -89,13 +106,37 @@ def open_door(registry: Registry, given: Mapping[str, Path] | None = None) -> We
     Raises:
         RecgenError: A given name is unknown, or its file does not exist.
     """
-    infos: tuple[MethodInfo | PriorInfo, ...] = (*registry.methods.values(), *registry.priors.values())
-    door = WeightsDoor({weights.name: weights for info in infos for weights in info.weights}, given or {})
+    door = WeightsDoor({info.name: info for info, _ in declared_weights(registry)}, given or {})
     for name, path in door.given.items():
         door.info(name)
         if not path.is_file():
             raise DataError("no such file", where=f"--weights {name}={path}")
     return door
+
+
+def declared_weights(registry: Registry) -> tuple[tuple[WeightsInfo, tuple[str, ...]], ...]:
+    """Return every file that a method, prior or metric declares, and who: "metric lpips_alex".
+
+    Raises:
+        PluginError: Two declare different files under one name.
+    """
+    found: dict[str, tuple[WeightsInfo, list[str]]] = {}
+    for kind, infos in (
+        ("method", registry.methods),
+        ("prior", registry.priors),
+        ("metric", registry.metrics),
+    ):
+        for owner in infos.values():
+            for info in owner.weights:
+                known, owners = found.setdefault(info.name, (info, []))
+                if known != info:
+                    raise PluginError(
+                        "two different files of weights have one name",
+                        got=f"{kind} {owner.name} and {owners[0]}",
+                        where=info.name,
+                    )
+                owners.append(f"{kind} {owner.name}")
+    return tuple((info, tuple(owners)) for info, owners in found.values())
 
 
 def verify(path: Path, info: WeightsInfo) -> str:

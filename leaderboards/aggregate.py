@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from recgen_bench.harness.protocol import format_metres
 from recgen_bench.harness.record import Status
 from recgen_bench.harness.registration import MetricInfo
-from recgen_bench.leaderboards.cells import natural
+from recgen_bench.leaderboards.cells import NO_WEIGHTS, UNDEFINED, natural
 from recgen_bench.leaderboards.statistics import mean, ranks, spread
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 ABSENT = "absent"
-_WORDS = {Status.NOT_RUNNABLE.value: "n/r"}
+_WORDS = {Status.NOT_RUNNABLE.value: "n/r", NO_WEIGHTS: NO_WEIGHTS, UNDEFINED: "\N{EN DASH}"}
 _LINE = ["method", "method_version", "preset", "overrides", "external"]
 _TABLE = ["dataset", "protocol", "protocol_hash", "listed"]
 
@@ -35,7 +35,7 @@ class Value:
         spread: Sample standard deviation over them; None for fewer than two or an infinite one.
         expected: Cells that the line should have: scenes of the table times seeds of the line.
         problems: How many of them lack the number, by status; MISSING means no record, ABSENT that the
-            metric did not apply.
+            metric did not apply, UNDEFINED that it has no value there, NO_WEIGHTS that it could not run.
         rank: 1 best, 2 second best; None when not compared.
     """
 
@@ -49,7 +49,7 @@ class Value:
     def remark(self) -> str:
         """What is wrong, such as "failed (2/5)" or "n/r"; empty when every cell has its number.
 
-        A value that no cell was meant to have gives a dash.
+        A value that no cell was meant to have gives a hyphen, one that is defined in none a dash.
         """
         if self.mean is None and len(self.problems) == 1:
             kind = self.problems[0][0]
@@ -164,7 +164,8 @@ def _has_a_place(part: pandas.DataFrame, shift: float | None, metric: str) -> bo
     """A column is left out when cells ran at its shift and the metric applied to none of them."""
     here = part[[found == shift for found in part["shift"]]]
     ran = (here["status"] == Status.OK.value).any()
-    return not ran or any(value is not None for value in here[metric])
+    tried = any(metric in lacking for lacking in here["lacking"])
+    return not ran or tried or any(value is not None for value in here[metric])
 
 
 def _line(group: pandas.DataFrame, scenes: int, columns: Sequence[Column], with_version: bool) -> Line:
@@ -185,11 +186,11 @@ def _value(group: pandas.DataFrame, column: Column, expected: int) -> Value:
     here = group[[shift == column.shift for shift in group["shift"]]]
     values: list[float] = []
     problems: Counter[str] = Counter()
-    for status, value in zip(here["status"], here[column.metric], strict=True):
+    for status, value, lacking in zip(here["status"], here[column.metric], here["lacking"], strict=True):
         if status != Status.OK.value:
             problems[status] += 1
         elif value is None:
-            problems[ABSENT] += 1
+            problems[lacking.get(column.metric, ABSENT)] += 1
         else:
             values.append(value)
     problems[MISSING] = expected - len(here)

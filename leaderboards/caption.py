@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from recgen_bench.leaderboards.aggregate import Table
-from recgen_bench.leaderboards.cells import HASH_DIGITS
+from recgen_bench.leaderboards.cells import HASH_DIGITS, UNDEFINED
 
 
 def title(table: Table) -> str:
@@ -23,6 +23,8 @@ def sentences(table: Table) -> tuple[str, ...]:
         parts.append("Best in bold, second best underlined.")
     if any(value.problems and value.mean is not None for value in values):
         parts.append("Means that lack cells say how many and are not ranked.")
+    if any(kind == UNDEFINED for value in values for kind, _ in value.problems):
+        parts.append("A dash marks values that are not defined; the records say why.")
     if any(value.mean == math.inf for value in values):
         parts.append("An infinite value means that an image equals its reference in every pixel.")
     return tuple(parts)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 KEYS = ("method", "preset", "dataset", "scene", "protocol", "shift", "seed", "status")
 TAIL = ("overrides", "method_version", "protocol_hash", "external")
 HASH_DIGITS = 12
+UNDEFINED = "undefined"
+NO_WEIGHTS = "no weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def gather(folders: Iterable[Path], mixed: bool = False) -> tuple[Entry, ...]:
     cells: dict[str, Entry] = {}
     for entry in sorted(paths.values(), key=lambda entry: str(entry.path)):
         known = cells.setdefault(f"{entry.record.external} {entry.record.cell.model_dump_json()}", entry)
-        if (known.record.status, known.record.rows) != (entry.record.status, entry.record.rows):
+        if _results(known.record) != _results(entry.record):
             raise DataError(
                 "two records of the same cell have different results",
                 got=f"{known.path} and {entry.path}",
@@ -68,7 +70,7 @@ def metric_names(
     Raises:
         PluginError: A chosen metric is neither in the records nor registered, or one is called like a column.
     """
-    present = {name for entry in entries for name in (*entry.record.summary, *_promised(entry.record))}
+    present = {name for entry in entries for name in _measured(entry.record)}
     for name in chosen:
         if name not in present and name not in infos:
             hint = did_you_mean(name, present | set(infos))
@@ -83,12 +85,16 @@ def cells_frame(entries: Sequence[Entry], metrics: Sequence[str]) -> pandas.Data
     """Return one row per cell: `KEYS`, the metrics, `TAIL`, and what tables must know of the protocol.
 
     The shift is a number or None, a metric a float or None; `listed` says that the scene is one of the
-    protocol's own, `listing` how many it lists.
+    protocol's own, `listing` how many it lists; `lacking` maps metrics without a value to `UNDEFINED` or
+    `NO_WEIGHTS` where the record says so.
     """
     import pandas
 
-    names = (*KEYS, *metrics, *TAIL, "listed", "listing")
-    rows = [[*_keys(entry), *_values(entry, metrics), *_tail(entry), *_listing(entry)] for entry in entries]
+    names = (*KEYS, *metrics, *TAIL, "listed", "listing", "lacking")
+    rows = [
+        [*_keys(entry), *_values(entry, metrics), *_tail(entry), *_listing(entry), _lacking(entry.record)]
+        for entry in entries
+    ]
     # Objects, because None is what marks absence here; NaN never enters.
     return pandas.DataFrame(rows, columns=list(names), dtype=object)
 
@@ -134,8 +140,18 @@ def _listing(entry: Entry) -> tuple[bool, int]:
     return not scenes or entry.record.cell.scene in scenes, len(scenes)
 
 
-def _promised(record: Record) -> Iterable[str]:
-    return record.protocol.get("metrics", {})
+def _lacking(record: Record) -> dict[str, str]:
+    undefined = {name: UNDEFINED for name, score in record.scenes.items() if score.value is None}
+    return undefined | dict.fromkeys(record.missing, NO_WEIGHTS)
+
+
+def _measured(record: Record) -> Iterable[str]:
+    """Return every metric that a record has, lacks or was to have."""
+    return (*record.summary, *record.scenes, *record.missing, *record.protocol.get("metrics", {}))
+
+
+def _results(record: Record) -> tuple[object, ...]:
+    return record.status, record.rows, record.scenes
 
 
 def _order(entry: Entry) -> tuple[object, ...]:

@@ -19,6 +19,7 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "±": r"$\pm$",
+    "\N{EN DASH}": "--",
     **{character: rf"\{character}" for character in "&%$#_{}"},
 }
 _ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$"}

@@ -6,6 +6,7 @@ is random or slow: an image has 32x24 pixels and a cell takes a few hundredths o
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from recgen_bench.harness import (
     MethodInfo,
     MetricInfo,
     Pair,
+    Picture,
     PriorInfo,
     ProtocolSource,
     PseudoView,
@@ -34,6 +36,8 @@ from recgen_bench.harness import (
     Round,
     Run,
     Scene,
+    SceneValue,
+    Track,
     View,
     WeightsInfo,
     World,
@@ -54,6 +58,8 @@ PLANES = ((np.array([0.0, 0, 1]), 0.0), (np.array([1.0, 0, 0]), 30.0), (np.array
 WEIGHTS = WeightsInfo(
     "toy-net", "acme/toy-net", "net/toy.safetensors", "0123abcd", "00" * 32, "MIT", 2_000_000
 )
+
+SCALE = WeightsInfo("toy-scale", "", "scale.txt", "1", hashlib.sha256(b"2.5").hexdigest(), "CC0-1.0", 3)
 
 
 def track(count: int = FRAMES, turn: float = 0.0) -> tuple[Camera, ...]:
@@ -335,6 +341,60 @@ def depth_mae(pair: Pair) -> float:
     return float(np.abs(pair.prediction_depth - pair.reference_depth)[known].mean())
 
 
+def brightness(track: Track) -> SceneValue:
+    """Return how much brighter the frames are than the real set on average, in 8-bit levels."""
+    if not track.real:
+        return SceneValue(None, 0, reason="there is no real set")
+    level = np.mean([_level(track, picture) for picture in track.real])
+    per_view = {
+        frame.view: {"level": _level(track, frame.prediction), "real": float(level)} for frame in track.frames
+    }
+    facts = {"real": str(len(track.real)), "actors": str(len(track.actors))}
+    return SceneValue(brightness_of(per_view), len(per_view), facts=facts, per_view=per_view)
+
+
+def brightness_of(per_view: Mapping[str, Mapping[str, float]]) -> float:
+    """Return the value that the statistics give."""
+    return float(np.mean([stats["level"] - stats["real"] for stats in per_view.values()]))
+
+
+computed: list[str] = []
+"""The digests of the images whose level was computed since this file was loaded."""
+
+
+def _level(track: Track, picture: Picture) -> float:
+    def compute() -> np.ndarray:
+        computed.append(picture.digest)
+        return np.float64(picture.read().mean())
+
+    return float(track.stored("toy level 1", picture.digest, compute))
+
+
+def known(track: Track) -> SceneValue:
+    """Return the number of frames, and what is known of each; -1 where nothing is."""
+    per_view = {
+        frame.view: {
+            "boxes": -1 if frame.boxes is None else len(frame.boxes),
+            "detections": -1 if frame.detections is None else len(frame.detections),
+            "lanes": -1 if frame.lanes is None else int(frame.lanes.sum()),
+            "lane_prediction": -1 if frame.lane_prediction is None else int(frame.lane_prediction.sum()),
+        }
+        for frame in track.frames
+    }
+    return SceneValue(len(per_view), len(per_view), per_view=per_view)
+
+
+def scaled(weights: Callable[[str], Path], device: str) -> Callable[[Pair], float]:
+    """Return the mean absolute difference times the number in the file of weights."""
+    factor = float(weights("toy-scale").read_text())
+    return lambda pair: factor * mae(pair)
+
+
+def scaled_scene(track: Track) -> SceneValue:
+    """Return the number in the file of weights."""
+    return SceneValue(float(track.weights("toy-scale").read_text()), len(track.frames))
+
+
 def not_a_number(pair: Pair) -> float:
     """Return what a metric must not return."""
     return float("nan")
@@ -383,6 +443,12 @@ def register_metrics(register: Callable[[MetricInfo], None]) -> None:
         )
     )
     register(MetricInfo("toy_nan", "Always NaN.", not_a_number))
+    register(
+        MetricInfo("toy_bright", "Brightness.", brightness, scope="scene", aggregate=brightness_of, digits=2)
+    )
+    register(MetricInfo("toy_known", "Frames.", known, scope="scene"))
+    register(MetricInfo("toy_scaled", "Needs weights.", scaled, weights=(SCALE,)))
+    register(MetricInfo("toy_scaled_scene", "Needs them too.", scaled_scene, scope="scene", weights=(SCALE,)))
 
 
 @hookimpl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from recgen_bench.harness.errors import RecgenError
 VERBS = {
     "run": ("recgen_bench.harness.cli.run:run", "Run a method on the scenes of a protocol."),
     "score": ("recgen_bench.harness.cli.score:score", "Score a folder of images against references."),
+    "verify": ("recgen_bench.harness.cli.verify:verify", "Compute the numbers of a record again."),
     "leaderboard": ("recgen_bench.leaderboards.command:leaderboard", "Print a table of finished cells."),
     "methods": ("recgen_bench.harness.cli.methods:methods", "List the methods and their presets."),
     "datasets": ("recgen_bench.harness.cli.datasets:datasets", "List the data sets and how to get them."),
@@ -20,6 +22,7 @@ VERBS = {
     "protocols": ("recgen_bench.harness.cli.protocols:protocols", "List the protocols, or show one."),
     "plugins": ("recgen_bench.harness.cli.plugins:plugins", "List the plugins and what they hook into."),
     "weights": ("recgen_bench.harness.cli.weights:weights", "List, fetch and verify pretrained weights."),
+    "prior": ("recgen_bench.harness.cli.prior:prior", "List generative priors; curate pairs and train them."),
     "export": (
         "recgen_bench.harness.cli.export:export",
         "Export a trained model as PLY, or its frames as video.",
@@ -29,24 +32,33 @@ VERBS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its verbs by name and imports one when it is called."""
+    """A group that knows its verbs by name and imports one when it is called.
+
+    Args:
+        verbs: Name -> ("module:command", summary), in the order of a first session.
+        settings: Of the group, see `click.Group`.
+    """
+
+    def __init__(self, *, verbs: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.verbs = verbs
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the verbs in the order of a first session."""
-        return list(VERBS)
+        """Return the verbs in order."""
+        return list(self.verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one verb."""
-        if cmd_name not in VERBS:
+        if cmd_name not in self.verbs:
             return None
-        module, _, name = VERBS[cmd_name][0].partition(":")
+        module, _, name = self.verbs[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of verbs without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+            formatter.write_dl([(name, summary) for name, (_, summary) in self.verbs.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -54,12 +66,12 @@ class LazyGroup(click.Group):
         """Find the verb, and suggest the closest one when there is none."""
         from recgen_bench.harness.errors import did_you_mean
 
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise click.UsageError(f"no such command {args[0]!r}: {did_you_mean(args[0], VERBS)}")
+        if args and args[0] not in self.verbs and not args[0].startswith("-"):
+            raise click.UsageError(f"no such command {args[0]!r}: {did_you_mean(args[0], self.verbs)}")
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="recgen-bench")
 def cli() -> None:
     """Run reconstruction-generation papers under published, hashed protocols.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from recgen_bench.harness.cli.export_eig import SEMANTICS
 from recgen_bench.harness.cli.options import plugin_option
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("cells", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("cells", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--ply", type=click.Path(path_type=Path), metavar="FILE", help="Write the model as a 3DGS PLY.")
 @click.option(
     "--frame", type=click.IntRange(min=0), help="With --ply: include actors, posed at this time step."
@@ -40,6 +41,34 @@ if TYPE_CHECKING:
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="PATH", help="The data set's folder, for the truth."
 )
+@click.option(
+    "--eig",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write maps of expected information gain (NPZ and PNG) of the test views, or with --model of any.",
+)
+@click.option(
+    "--semantics",
+    type=click.Choice(SEMANTICS),
+    default="exact",
+    show_default=True,
+    help="With --eig: the definition, or what FaithFusion's released code computes.",
+)
+@click.option(
+    "--model", type=click.Path(path_type=Path), metavar="FILE", help="With --eig: a 3DGS PLY, for a cell."
+)
+@click.option(
+    "--cameras",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="With --model: the training views, a folder with transforms.json or a COLMAP model.",
+)
+@click.option(
+    "--targets",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="With --model: the views to be mapped, a folder like --cameras; without it the training views.",
+)
 @plugin_option
 def export(
     cells: tuple[Path, ...],
@@ -51,21 +80,36 @@ def export(
     sheet: Path | None,
     views: int,
     data: Path | None,
+    eig: Path | None,
+    semantics: str,
+    model: Path | None,
+    cameras: Path | None,
+    targets: Path | None,
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Export what a cell left: its model as PLY, a smooth video, or a picture of its errors.
+    """Export what a cell left: its model as PLY, a smooth video, a picture of its errors, maps of EIG.
 
-    CELLS are folders of finished cells, for example runs/cells/3dgs-demo-street-0-3m-s0-...; --ply and
-    --video take one, --sheet takes several.
+    CELLS are folders of finished cells, for example runs/cells/3dgs-demo-street-0-3m-s0-...; --ply, --video
+    and --eig take one, --sheet takes several. Without a cell, --eig maps a PLY: --model and --cameras.
     """
     from recgen_bench.harness.errors import RecgenError
     from recgen_bench.harness.plugins import load_registry
 
-    if not (ply or video or sheet):
-        raise RecgenError("nothing to export", expected="--ply FILE, --video FILE or --sheet FILE")
-    if len(cells) > 1 and (ply or video):
-        raise RecgenError("--ply and --video take one cell", got=f"{len(cells)} cells")
+    if not (ply or video or sheet or eig):
+        raise RecgenError(
+            "nothing to export", expected="--ply FILE, --video FILE, --sheet FILE or --eig FOLDER"
+        )
+    if len(cells) > 1 and (ply or video or eig):
+        raise RecgenError("--ply, --video and --eig take one cell", got=f"{len(cells)} cells")
     registry = load_registry(plugin_files)
+    if model or cameras or targets:
+        if cells or ply or video or sheet or not (eig and model and cameras):
+            expected = "--model FILE --cameras PATH --eig FOLDER, and no cell"
+            raise RecgenError("a PLY of your own has maps of EIG only", expected=expected)
+        click.echo(_write_ply_maps(registry, model, cameras, targets or cameras, eig, semantics))
+        return
+    if not cells:
+        raise RecgenError("there is no cell to export", expected="the folder of a finished cell")
     finished = [_finished(registry, folder) for folder in cells]
     if ply:
         _write_ply(finished[0], ply, frame)
@@ -76,6 +120,8 @@ def export(
     if sheet:
         _write_sheet(registry, finished, sheet, views, data)
         click.echo(sheet)
+    if eig:
+        click.echo(_write_cell_maps(registry, finished[0], eig, semantics, data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +184,28 @@ def _one_side(test: Sequence[View]) -> list[View]:
     return [view for view in test if view.shift == test[0].shift]
 
 
+def _write_cell_maps(
+    registry: Registry, finished: _Finished, folder: Path, semantics: str, data: Path | None
+) -> Path:
+    from recgen_bench.harness.cli.export_eig import write_maps
+
+    method, _, model = _load(finished)
+    scene = _open_scene(registry, finished, data)
+    write_maps(method, model, scene.train, scene.test, folder, semantics)
+    return folder
+
+
+def _write_ply_maps(
+    registry: Registry, ply: Path, cameras: Path, targets: Path, folder: Path, semantics: str
+) -> Path:
+    from recgen_bench.harness.cli.export_eig import read_cameras, read_model, write_maps
+
+    method, model = read_model(registry, ply)
+    known = read_cameras(registry, cameras)
+    write_maps(method, model, known, read_cameras(registry, targets), folder, semantics)
+    return folder
+
+
 def _write_ply(finished: _Finished, path: Path, frame: int | None) -> None:
     from recgen_bench.harness.errors import RecgenError
 
@@ -151,6 +219,7 @@ def _write_video(
     registry: Registry, finished: _Finished, path: Path, count: int, fps: int, data: Path | None
 ) -> None:
     from recgen_bench.harness.checkpoint import Snapshots
+    from recgen_bench.harness.priors import declared_priors
     from recgen_bench.harness.run import Run
     from recgen_bench.harness.trajectory import interpolate
     from recgen_bench.harness.video import write_video
@@ -159,6 +228,7 @@ def _write_video(
     method, config, model = _load(finished)
     scene = _open_scene(registry, finished, data)
     side = [view.camera for view in _one_side(scene.test)]
+    door = open_door(registry)
     run = Run(
         scene=scene.without_answers(),
         config=config,
@@ -169,8 +239,9 @@ def _write_video(
         scratch=finished.folder,
         snapshots=Snapshots(finished.folder / "unused"),
         report=lambda step, total, values: None,
-        weights=open_door(registry).path,
+        weights=door.path,
         phase="export",
+        prior=declared_priors(config, registry.priors, door, "cpu").load,
     )
     cameras = interpolate(side, count)
     write_video(path, (rendering.rgb for rendering in method.render(model, cameras, run)), fps)

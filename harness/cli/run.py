@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recgen_bench.harness.cli.options import plugin_option
+from recgen_bench.harness.cli.options import (
+    chosen_device,
+    device_option,
+    plugin_option,
+    threads_option,
+    weight_paths,
+    weights_option,
+)
 
 if TYPE_CHECKING:
     from recgen_bench.harness.events import Event
@@ -39,14 +46,12 @@ if TYPE_CHECKING:
 @click.option(
     "--protocol", metavar="NAME|FILE", help="Default: the data set's; see `recgen-bench protocols`."
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: cuda when there is one.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; results do not depend on it.")
+@device_option
+@threads_option
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Results."
 )
-@click.option(
-    "--weights", "given", multiple=True, metavar="NAME=PATH", help="Use this file of weights; repeatable."
-)
+@weights_option
 @click.option("--executor", default="inline", show_default=True, help="How the cells are run.")
 @click.option("--again", is_flag=True, help="Forget what is done and run from the start.")
 @plugin_option
@@ -75,6 +80,7 @@ def run(
     1 when one has not, 2 when the command or the input is wrong.
     """
     from recgen_bench.harness.displays import choose_display
+    from recgen_bench.harness.features import open_store
     from recgen_bench.harness.loop import forget_cell
     from recgen_bench.harness.plan import Selection, plan_cells
     from recgen_bench.harness.plugins import load_registry
@@ -100,11 +106,12 @@ def run(
     )
     cells = plan_cells(registry, selection)
     runner = resolve(registry.executor(executor).target, f"executor {executor}")
-    settings = _settings(registry, cells, device, threads, out, data, _weight_paths(given))
+    settings = run_settings(registry, cells, device, threads, out, data, weight_paths(given))
     for cell in cells if again else ():
         forget_cell(cell, out)
     registry.manager.register(choose_display())
-    records = list(runner(cells, lambda cell: _run_one(cell, settings, alone=len(cells) == 1)))
+    records = list(runner(cells, lambda cell: run_one(cell, settings, alone=len(cells) == 1)))
+    open_store().trim()
     _print_table(records, registry)
     sys.exit(0 if all(record.status == "ok" for record in records) else 1)
 
@@ -121,7 +128,7 @@ def _protocol_name(registry: Registry, text: str | None) -> str | None:
     return protocols[0].name
 
 
-def _settings(
+def run_settings(
     registry: Registry,
     cells: tuple[Cell, ...],
     device: str | None,
@@ -133,6 +140,7 @@ def _settings(
     """Check everything that can be checked before the first cell starts."""
     import os
 
+    from recgen_bench.harness.features import open_store
     from recgen_bench.harness.files import check_writable
     from recgen_bench.harness.loop import Settings, load_method
     from recgen_bench.harness.score import Scorer
@@ -140,14 +148,17 @@ def _settings(
 
     check_writable(out)
     load_method(cells[0])
+    door, chosen = open_door(registry, given), chosen_device(device)
+    infos = [registry.metric(name) for name in cells[0].protocol.metrics]
     return Settings(
         out=out,
-        scorer=Scorer.load(registry.metric(name) for name in cells[0].protocol.metrics),
-        door=open_door(registry, given),
-        device=_device(device),
+        scorer=Scorer.load(infos, door, chosen, open_store().stored),
+        door=door,
+        device=chosen,
         threads=threads or len(os.sched_getaffinity(0)),
         source=data,
         emit=_emitter(registry),
+        priors=registry.priors,
     )
 
 
@@ -170,31 +181,7 @@ def _emitter(registry: Registry) -> Callable[[Event], None]:
     return emit
 
 
-def _device(asked: str | None) -> str:
-    import torch
-
-    from recgen_bench.harness.errors import RecgenError
-
-    available = torch.cuda.is_available()
-    if asked == "cuda" and not available:
-        hint = "use --device cpu; every method runs there, with its demo preset in minutes"
-        raise RecgenError("torch finds no CUDA device", hint=hint, where="--device cuda")
-    return asked or ("cuda" if available else "cpu")
-
-
-def _weight_paths(given: tuple[str, ...]) -> dict[str, Path]:
-    from recgen_bench.harness.errors import RecgenError
-
-    paths = {}
-    for text in given:
-        name, equals, path = text.partition("=")
-        if not equals:
-            raise RecgenError("not an assignment", got=text, expected="NAME=PATH", where="--weights")
-        paths[name] = Path(path)
-    return paths
-
-
-def _run_one(cell: Cell, settings: Settings, alone: bool) -> Record:
+def run_one(cell: Cell, settings: Settings, alone: bool) -> Record:
     """Run a cell; in a larger plan, wrong input fails the cell and not its siblings."""
     from recgen_bench.harness.errors import OutputError, RecgenError
     from recgen_bench.harness.loop import fail_cell, run_cell

@@ -40,7 +40,8 @@ def make_record(
         seed=seed,
         **spec,
     )
-    shared = {"config": {}, "protocol": dict(protocol), "summary": summarise(rows)}
+    scenes = changes.get("scenes", {})
+    shared = {"config": {}, "protocol": dict(protocol), "summary": summarise(rows, scenes)}
     return Record(cell=cell, status=status, rows=rows, **shared, **changes)
 
 

@@ -4,10 +4,12 @@ import math
 
 import pytest
 
-from recgen_bench.harness.record import Status
+from recgen_bench.harness.errors import DataError
+from recgen_bench.harness.record import SceneScore, Status
 from recgen_bench.leaderboards.aggregate import tabulate
 from recgen_bench.leaderboards.caption import sentences
 from recgen_bench.leaderboards.cells import cells_frame, gather, metric_names
+from recgen_bench.leaderboards.markdown import to_markdown
 
 FREE = {"name": "heldout", "metrics": {"psnr": 1}, "scenes": []}
 
@@ -147,3 +149,32 @@ def test_the_order_of_files_does_not_matter(tables, grid, tmp_path, write, infos
     entries = gather([write(tmp_path / "again", *grid[::-1])])
     metrics = metric_names(entries, infos)
     assert tabulate(cells_frame(entries, metrics), metrics, infos) == (one,)
+
+
+def test_scene_metrics_are_columns_and_undefined_values_are_counted(tables, record):
+    def scored(method, scene, value, **changes):
+        score = SceneScore(value=value, count=3, reason="" if value is not None else "one image")
+        return record(method, {"psnr": 20.0}, scene=scene, scenes={"fid": score}, **changes)
+
+    (table,) = tables(
+        *(scored("a", scene, value) for scene, value in (("0", 10.0), ("1", 20.0))),
+        *(scored("b", scene, value) for scene, value in (("0", 5.0), ("1", None))),
+        *(scored("c", scene, None) for scene in "01"),
+        *(record("d", {"psnr": 20.0}, scene=s, missing={"fid": "no weights", "lpips": "none"}) for s in "01"),
+    )
+    names = [column.metric for column in table.columns]
+    fid = {line.method: line.values[names.index("fid")] for line in table.lines}
+    assert (fid["a"].mean, fid["a"].remark) == (15.0, "")
+    assert (fid["b"].mean, fid["b"].remark) == (5.0, "– (1/2)")  # noqa: RUF001 # As it is printed.
+    assert (fid["c"].mean, fid["c"].remark) == (None, "–")  # noqa: RUF001 # As it is printed.
+    assert (fid["d"].mean, fid["d"].remark) == (None, "no weights")
+    lpips = {line.method: line.values[names.index("lpips")].remark for line in table.lines}
+    assert lpips == {"a": "-", "b": "-", "c": "-", "d": "no weights"}
+    assert "A dash marks values that are not defined; the records say why." in sentences(table)
+    assert "nan" not in to_markdown([table]).lower()
+
+
+def test_two_records_of_a_cell_with_other_scene_values_are_refused(tmp_path, write, record):
+    pair = [record("a", {"psnr": 20.0}, scenes={"fid": SceneScore(value=v)}) for v in (1.0, 2.0)]
+    with pytest.raises(DataError, match="two records of the same cell"):
+        gather([write(tmp_path, *pair)])

@@ -34,7 +34,9 @@ def test_what_is_said_of_each_kind(recgen, with_toy):
     method = item(recgen, "methods", with_toy, "toy-weights")
     assert (method["presets"], method["weights"], method["version"]) == (["paper", "demo"], ["toy-net"], 1)
     dataset = item(recgen, "datasets", with_toy, "toy")
-    assert dataset["protocols"] == ["toy-shift", "toy-shift/nan", "toy-shift/future"]
+    assert dataset["protocols"] == [
+        f"toy-shift{variant}" for variant in ("", "/nan", "/future", "/scene", "/weights")
+    ]
     metric = item(recgen, "metrics", with_toy, "toy_depth_mae")
     assert (metric["better"], metric["unit"], metric["needs"], metric["range"]) == (
         "lower",
@@ -42,6 +44,8 @@ def test_what_is_said_of_each_kind(recgen, with_toy):
         ["depth"],
         "-inf to inf",
     )
+    scene = item(recgen, "metrics", with_toy, "toy_scaled_scene")
+    assert (metric["scope"], scene["scope"], scene["weights"]) == ("image", "scene", ["toy-scale"])
     plugin = item(recgen, "plugins", with_toy, "toy")
     assert plugin["source"].endswith("toy.py")
     assert "on_event" in plugin["hooks"]

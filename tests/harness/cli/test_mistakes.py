@@ -72,6 +72,17 @@ COMMANDS = [
     "weights verify --plugin toy.py toy-nett",
     "export folder",
     "export folder --ply x.ply",
+    "score folder",
+    "score recorded/truncated",
+    "score recorded/truncated --reference folder",
+    "score recorded/truncated --reference recorded/truncated --metrics psnr",
+    "score --plugin toy.py recorded/fine --reference recorded/fine --metrics psnr,toy_nan",
+    "score recorded/fine --reference recorded/fine --boxes boxes.json",
+    "score recorded/fine --reference recorded/fine --lanes recorded/fine",
+    "score --plugin toy.py recorded/fine --protocol toy-shift --shift 1m --scene 0",
+    "score recorded/fine --reference recorded/fine --data recorded",
+    "verify folder",
+    "verify boxes.json",
     "methods --plugin missing.py",
 ]
 
@@ -85,6 +96,8 @@ def place(tmp_path, monkeypatch, toy):
     toy.write_recording(tmp_path / "recorded" / "truncated")
     image = tmp_path / "recorded" / "truncated" / "003.png"
     image.write_bytes(image.read_bytes()[:300])
+    toy.write_recording(tmp_path / "recorded" / "fine", 2)
+    (tmp_path / "boxes.json").write_text('{"000": [{"box": [9, 9, 4, 12], "category": "vehicle"}]}')
     (tmp_path / "broken.toml").write_text('name = "broken\n')
     (tmp_path / "unknown-key.toml").write_text('name = "x"\nversion = 1\nscene = ["0"]\n')
     (tmp_path / "syntax.py").write_text("def f(:\n")
