@@ -102,15 +102,17 @@ def pairs(folder: Path) -> Iterator[tuple[Any, Any]]:
 
 def script_psnr(folder: Path) -> float:
     """Return the mean PSNR, scikit-image."""
-    from skimage.metrics import peak_signal_noise_ratio as metric
+    import skimage.metrics
 
+    metric: Any = skimage.metrics.peak_signal_noise_ratio
     return float(np.mean([metric(gt, one) for one, gt in pairs(folder)]))
 
 
 def script_ssim_uniform7(folder: Path) -> float:
     """Return the mean SSIM, scikit-image's default."""
-    from skimage.metrics import structural_similarity as metric
+    import skimage.metrics
 
+    metric: Any = skimage.metrics.structural_similarity
     return float(np.mean([metric(gt, one, channel_axis=2) for one, gt in pairs(folder)]))
 
 

@@ -115,13 +115,16 @@ class Scorer:
                 )
         return Row(view=view, shift=shift, prediction=prediction, reference=reference, values=values)
 
-    def scene(self, track: Track) -> dict[str, SceneScore]:
+    def scene(self, track: Track) -> tuple[dict[str, SceneScore], dict[str, str]]:
         """Score a track; a metric whose weights are missing gets no value, and the reason.
+
+        Returns:
+            The scores, and the metrics whose weights were found missing only now, with the reason.
 
         Raises:
             DataError: A metric gives NaN, or something else than a SceneValue.
         """
-        scores = {}
+        scores, missing = {}, {}
         for info, metric in self.scenes:
             try:
                 if info.name in self.missing:
@@ -129,8 +132,9 @@ class Scorer:
                 else:
                     scores[info.name] = scene_score(info.name, metric(track))
             except WeightsMissing as error:
+                missing[info.name] = str(error)
                 scores[info.name] = SceneScore(value=None, reason=str(error))
-        return scores
+        return scores, missing
 
 
 def scene_score(name: str, found: SceneValue) -> SceneScore:

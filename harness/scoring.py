@@ -75,11 +75,13 @@ class Surroundings:
         real: (name, () -> image) of the set that FID and KID compare with; None takes the references.
         actors: Tracked objects in the world.
         lanes: Lines on the road in the world.
+        recorded: Views of the original track, in the order of `real`: what ceilings are measured on.
     """
 
     real: tuple[tuple[str, Callable[[], Image]], ...] | None = None
     actors: tuple[Actor, ...] = ()
     lanes: tuple[Lane, ...] = ()
+    recorded: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def score(shots: Sequence[Shot], around: Surroundings, scorer: Scorer, threads: 
         for weights in info.weights
     }
     scenes: dict[str, SceneScore] = {}
+    lacking: dict[str, str] = {}
     if scorer.scenes:
 
         def weights(name: str) -> Path:
@@ -125,8 +128,8 @@ def score(shots: Sequence[Shot], around: Surroundings, scorer: Scorer, threads: 
             used[name] = scorer.door.facts(name)
             return path
 
-        scenes = scorer.scene(_track(shots, rows, around, (scorer, weights, threads)))
-    return Scores(rows, scenes, dict(scorer.missing), list(used.values()))
+        scenes, lacking = scorer.scene(_track(shots, rows, around, (scorer, weights, threads)))
+    return Scores(rows, scenes, {**scorer.missing, **lacking}, list(used.values()))
 
 
 def measure(shot: Shot, scorer: Scorer) -> Row:
@@ -183,7 +186,10 @@ def stored_shots(scene: Scene, folder: Path, hashes: Sequence[str] = ()) -> list
 def surroundings(scene: Scene, shifted: bool) -> Surroundings:
     """Return what is known of a scene: its recorded track is the real set of protocols with a shift."""
     recorded = tuple((view.name, partial(_image, view)) for view in scene.train if view.read_image)
-    return Surroundings(recorded if shifted else None, scene.actors, scene.lanes)
+    if not shifted:
+        return Surroundings(None, scene.actors, scene.lanes)
+    track = tuple(view for view in scene.train if view.read_image)
+    return Surroundings(recorded, scene.actors, scene.lanes, track)
 
 
 def in_order(items: Iterable[Item], function: Callable[[Item], Result], threads: int) -> Iterator[Result]:
@@ -232,6 +238,12 @@ def _track(
         stored=scorer.stored,
         threads=threads,
         device=scorer.device,
+        real_frames=tuple(
+            Frame(view.name, 0.0, picture, camera=view.camera)
+            for view, picture in zip(around.recorded, real, strict=True)
+        )
+        if around.recorded
+        else (),
     )
 
 

@@ -127,16 +127,17 @@ class DifixCode(Difix):
 
 DEMO = Difix(
     **EMBEDDED,
-    iterations=1_200,
-    first=400,
-    every=200,
-    last=1_000,
+    iterations=2_400,
+    first=800,
+    every=400,
+    last=2_000,
     prior="restorer",
     step=0.25,
     step_unit="way",
     real_scale=1.0,
     pseudo_scale=0.7,
-    share=0.4,
+    share=0.2,
+    view_stride=2,
     min_alpha=0.0,
     resumes=False,
 )
@@ -158,7 +159,7 @@ class Difix3D(Method):
         _goals(scene, config)
         views = [target(view, run.device) for view in scene.train]
         base = replace(run, config=config.base)
-        return begin(scene, views, shuffled(views, run.seed_for("views")), base, until=config.first)
+        return begin(views, shuffled(views, run.seed_for("views")), base, until=config.base_end)
 
     def rounds(self, model: Training, run: Run) -> Iterator[Turn]:
         """Walk from the training poses to the targets, one step per round, and stay there."""

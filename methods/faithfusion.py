@@ -24,7 +24,7 @@ from recgen_bench.harness.scene import Camera, Scene
 from recgen_bench.methods.splats.horizon import open_directions, sky_mask
 from recgen_bench.methods.splats.lidar import sparse_depth, static_points
 from recgen_bench.methods.splats.model import BACKGROUND, SplatModel
-from recgen_bench.methods.splats.optimise import freeze
+from recgen_bench.methods.splats.optimise import EditGradients, freeze
 from recgen_bench.methods.splats.poses import beside
 from recgen_bench.methods.splats.progressive import (
     EMBEDDED,
@@ -40,6 +40,7 @@ from recgen_bench.methods.splats.progressive import (
     restorer,
 )
 from recgen_bench.methods.splats.rendering import renderings
+from recgen_bench.methods.splats.shape import add_shape_gradients
 from recgen_bench.methods.splats.target import Target, shuffled, target
 from recgen_bench.methods.splats.training import Training, begin, go_on, write_ply
 
@@ -56,11 +57,16 @@ class Fusion(Progressive):
         step: Metres from one round to the next.
         reach: Metres, the last of them.
         refresh_every: Once there, rounds repeat at iterations this far apart, counted from `first`.
+        spread: Refreshes stand at all distances up to `reach`, each pose at another, instead of at `reach`.
         sides: "both", "left" or "right", as far as the road goes.
         structure_by_eig: The EIG weighs the SSIM term too.
         weights_until: Iteration from which pseudo-views weigh `pseudo_scale` everywhere.
         depth_weight: Of the L1 on the depths of scene points in recorded views.
         pseudo_depth_weight: The same in pseudo-views.
+        sharp_weight: Of the regulariser against Gaussians longer than `sharp_ratio` times their width.
+        sharp_ratio: See there.
+        sharp_every: Iterations between two uses of it.
+        size_weight: Of the mean square of the background's longest axes.
         freeze: Pseudo-views do not move or turn the original Gaussians of the background.
         video: Repair with the paper's video model; never runnable.
     """
@@ -77,19 +83,30 @@ class Fusion(Progressive):
     step: float = 1.0
     reach: float = 6.0
     refresh_every: int = 6_000
+    spread: bool = False
     sides: Literal["both", "left", "right"] = "both"
     structure_by_eig: bool = True
     weights_until: int = 10**9
     depth_weight: float = 0.001
     pseudo_depth_weight: float = 0.001
+    sharp_weight: float = 1.0
+    sharp_ratio: float = 10.0
+    sharp_every: int = 10
+    size_weight: float = 1.0
     freeze: bool = True
     video: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("step", "reach", "refresh_every"):
+        for name in ("step", "reach", "refresh_every", "sharp_every"):
             if not getattr(self, name) > 0:
                 raise RecgenError(f"{name} must be positive", got=getattr(self, name))
+
+    @property
+    def distances(self) -> tuple[float, ...]:
+        """Metres of the rounds until the track is `reach` away."""
+        count = max(1, round(self.reach / self.step))
+        return (*((i + 1) * self.step for i in range(count - 1)), self.reach)
 
     @property
     def schedule(self) -> tuple[tuple[int, float], ...]:
@@ -98,9 +115,7 @@ class Fusion(Progressive):
         >>> [metres for _, metres in Fusion().schedule]
         [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 6.0, 6.0, 6.0]
         """
-        count = max(1, round(self.reach / self.step))
-        growing = [(self.first + i * self.every, min((i + 1) * self.step, self.reach)) for i in range(count)]
-        growing[-1] = (growing[-1][0], self.reach)
+        growing = [(self.first + i * self.every, metres) for i, metres in enumerate(self.distances)]
         end = min(self.last, self.iterations - 1)
         repeats = range(self.first, end + 1, self.refresh_every)
         later = [(iteration, self.reach) for iteration in repeats if iteration > growing[-1][0]]
@@ -139,16 +154,20 @@ class FusionCode(Fusion):
 
 DEMO = Fusion(
     **EMBEDDED,
-    iterations=1_200,
-    first=300,
-    every=100,
-    last=1_100,
-    refresh_every=200,
+    iterations=2_400,
+    first=400,
+    every=200,
+    last=2_399,
+    refresh_every=400,
+    spread=True,
+    share=0.2,
+    view_stride=2,
+    eig_stride=2,
     prior="restorer-eig",
     plain_prior="restorer",
     pseudo_scale=0.7,
 )
-"""The embedded street on two CPU cores: six metres in 500 iterations, then refreshes."""
+"""The embedded street on two CPU cores: a metre every 200 iterations, then two refreshes."""
 
 
 class FaithFusion(Method):
@@ -164,22 +183,29 @@ class FaithFusion(Method):
         config: Fusion = run.config
         _check(run)
         views = _recorded(run)
-        return begin(scene, views, shuffled(views, run.seed_for("views")), run, until=config.first)
+        visit = shuffled(views, run.seed_for("views"))
+        return begin(views, visit, run, until=config.base_end, edit_gradients=_compact(config))
 
     def rounds(self, model: Training, run: Run) -> Iterator[Turn]:
         """Move the recorded track one step further out each round, then repeat the outermost."""
         config: Fusion = run.config
         observed: tuple[Camera, ...] = ()
         for number, (iteration, metres) in enumerate(config.schedule):
-            cameras = config.some_of(beside(run.scene, metres, config.sides), number)
-            yield Turn(f"shift {metres:g} m", cameras, config.end_of(iteration), observed)
+            refreshes = config.spread and number >= len(config.distances)
+            distances = config.distances if refreshes else (metres,)
+            tracks = [beside(run.scene, distance, config.sides) for distance in distances]
+            poses = [camera for i, track in enumerate(tracks) for camera in track[i :: len(tracks)]]
+            cameras = config.some_of(poses, number)
+            label = f"shift {metres:g} m" if not refreshes else f"shifts up to {metres:g} m"
+            yield Turn(label, cameras, config.end_of(iteration), observed)
             observed = cameras
 
     def refine(self, model: Training, turn: Turn, run: Run) -> Repaired:
         """Render the shifted track, compute EIG, repair; recorded frames of the same time are references."""
         splats = model.model.to(run.device)
         information = informed(splats, run, turn.observed)
-        known = open_directions(splats, [view.camera for view in run.scene.train], run.threads)
+        recorded = [view.camera for view in run.scene.train]
+        known = open_directions(splats, recorded[:: run.config.eig_stride], run.threads)
         static = static_points(run.scene)
         views: list[PseudoView] = []
         for each in repaired(splats, turn.cameras, run, information):
@@ -197,7 +223,10 @@ class FaithFusion(Method):
         early = Mix(real, [_weighed(view, run) for view in refinement.views], config.share, seed)
         late = Mix(real, [_unweighed(view, run) for view in refinement.views], config.share, seed)
 
+        compact = _compact(config)
+
         def edit(splats: SplatModel, iteration: int) -> None:
+            compact(splats, iteration)
             if config.freeze and early.is_pseudo(iteration - 1):
                 freeze(splats, (splats.born == 0) & (splats.owner == BACKGROUND), ("means", "quats"))
 
@@ -229,6 +258,16 @@ def _check(run: Run) -> None:
     if not beside(run.scene, config.step, config.sides):
         got = f"{config.sides}, road {run.scene.drivable}"
         raise NotRunnable("the road leaves no room beside the recorded track", got=got)
+
+
+def _compact(config: Fusion) -> EditGradients:
+    """Return what adds the gradients of the regularisers of shape, every so many iterations."""
+
+    def edit(splats: SplatModel, iteration: int) -> None:
+        now = config.sharp_weight if iteration % config.sharp_every == 0 else 0.0
+        add_shape_gradients(splats, sharp=now, ratio=config.sharp_ratio, large=config.size_weight)
+
+    return edit
 
 
 def _recorded(run: Run) -> list[Target]:

@@ -48,56 +48,41 @@ def kernel_distance(x: Float, y: Float) -> KernelDistance:
         x: (n, d) float64 in the order of recording, n at least 2.
         y: (m, d), m at least 2.
     """
-    blocks = [math.isqrt(len(rows)) for rows in (x, y)]
-    if min(blocks) < FEWEST_BLOCKS:
-        blocks, error = [1, 1], None
-    starts_x, starts_y = (_starts(len(rows), count) for rows, count in zip((x, y), blocks, strict=True))
-    within_x = _block_sums(_kernel(x, x, diagonal=False), starts_x, starts_x)
-    within_y = _block_sums(_kernel(y, y, diagonal=False), starts_y, starts_y)
-    across = _block_sums(_kernel(x, y), starts_x, starts_y)
-    value = _estimate(within_x.sum(), within_y.sum(), across.sum(), len(x), len(y))
-    if blocks == [1, 1]:
+    within_x, within_y, across = _kernel(x, x), _kernel(y, y), _kernel(x, y)
+    for within in (within_x, within_y):
+        # Leaving out the pairs of a row with itself is what makes the estimate unbiased.
+        np.fill_diagonal(within, 0)
+    value = _estimate(within_x.sum(), within_y.sum(), across.sum(), across.shape)
+    blocks = math.isqrt(min(across.shape))
+    if blocks < FEWEST_BLOCKS:
         return KernelDistance(value, None, 0)
-    without_x = [
-        _estimate(
-            _without(within_x, b), within_y.sum(), across.sum() - across[b].sum(), len(x) - size, len(y)
-        )
-        for b, size in enumerate(np.diff(starts_x, append=len(x)))
-    ]
-    without_y = [
-        _estimate(
-            within_x.sum(), _without(within_y, b), across.sum() - across[:, b].sum(), len(x), len(y) - size
-        )
-        for b, size in enumerate(np.diff(starts_y, append=len(y)))
-    ]
-    error = math.sqrt(_jackknife(without_x) + _jackknife(without_y))
-    return KernelDistance(value, error, min(blocks))
+    variance = _variance(within_x, within_y, across) + _variance(within_y, within_x, across.T)
+    return KernelDistance(value, math.sqrt(variance), blocks)
 
 
-def _kernel(x: Float, y: Float, diagonal: bool = True) -> Float:
-    values = (x @ y.T / x.shape[1] + 1) ** 3
-    if not diagonal:
-        np.fill_diagonal(values, 0)
-    return values
+def _kernel(x: Float, y: Float) -> Float:
+    return (x @ y.T / x.shape[1] + 1) ** 3
 
 
-def _starts(count: int, blocks: int) -> np.ndarray:
-    """Return the first rows of blocks whose sizes differ by at most one."""
-    return np.arange(blocks) * count // blocks
-
-
-def _block_sums(kernel: Float, rows: np.ndarray, columns: np.ndarray) -> Float:
-    return np.add.reduceat(np.add.reduceat(kernel, rows, axis=0), columns, axis=1)
-
-
-def _without(sums: Float, block: int) -> float:
-    return float(sums.sum() - sums[block].sum() - sums[:, block].sum() + sums[block, block])
-
-
-def _estimate(within_x: float, within_y: float, across: float, n: int, m: int) -> float:
+def _estimate(within_x: float, within_y: float, across: float, counts: tuple[int, ...]) -> float:
+    """Return the squared discrepancy from the sums of the kernel over pairs within and across the sets."""
+    n, m = counts
     return float(within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * across / (n * m))
 
 
-def _jackknife(values: list[float]) -> float:
-    """Return the variance of an estimate from its values without one block each."""
+def _variance(within: Float, others: Float, across: Float) -> float:
+    """Return the jackknife variance of the estimate from leaving out blocks of the first set.
+
+    Args:
+        within: (n, n) kernel of that set.
+        others: (m, m) kernel of the other set.
+        across: (n, m) kernel between them.
+    """
+    n, m = across.shape
+    sums = within.sum(), others.sum(), across.sum()
+    values = []
+    for rows in np.array_split(np.arange(n), math.isqrt(n)):
+        block = slice(rows[0], rows[-1] + 1)
+        left = sums[0] - 2 * within[block].sum() + within[block, block].sum()
+        values.append(_estimate(left, sums[1], sums[2] - across[block].sum(), (n - len(rows), m)))
     return (len(values) - 1) * float(np.var(values))

@@ -10,8 +10,7 @@ number. The ids "+file" take detections that somebody brings along; no other id 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from recgen_bench.harness.errors import PluginError, WeightsMissing, located
@@ -36,8 +35,8 @@ class Preset(Protocol):
 
     def frame(
         self, track: Track, frame: Frame, detections: tuple[Box, ...], originals: Originals
-    ) -> dict[str, float] | None:
-        """Return a frame's statistics: at least "boxes", "sum", "detections"; None when it is left out."""
+    ) -> dict[str, float]:
+        """Return a frame's statistics: at least "boxes", "sum", "detections"."""
         ...
 
     def parts(self, frames: Iterable[Mapping[str, float]]) -> dict[str, float]:
@@ -64,31 +63,27 @@ def measure(track: Track, preset: Preset, open_detector: Open | None) -> SceneVa
         DataError: An image, a box or the detector's weights are damaged.
     """
     facts = {"preset": preset.name, "canvas": f"{CANVAS[0]}x{CANVAS[1]}", **_box_facts(track)}
-    known = [frame for frame in track.frames if frame.boxes is not None or (frame.camera and track.actors)]
-    if not known:
+    if not any(True for _ in _known(track)):
         return SceneValue(None, 0, facts=facts, reason="no boxes: the data set tracks no objects")
+    detector = None
     if open_detector is None:
         facts["detector"] = "file"
         if not any(frame.detections is not None for frame in track.frames):
             return SceneValue(None, 0, facts=facts, reason="no detections from a file were given")
-        looks = _Looks(detections_of)
     else:
         try:
             detector = open_detector(track)
         except (WeightsMissing, PluginError) as error:
             return SceneValue(None, 0, facts=facts, reason=str(error))
         facts |= detector.facts
-        looks = _looks(track, detector)
-    views = _frames(track, preset, known, looks.prediction)
+    views = _views(track, preset, _known(track), _look(track, detector))
     value = from_views(views)
-    count = round(sum(view["boxes"] for view in views.values()))
     if value is None:
         return SceneValue(None, 0, facts=facts, per_view=views, reason="no vehicle is visible in any frame")
-    parts = {
-        **_shifts(known, views),
-        **preset.parts(views.values()),
-        **_ceilings(track, preset, known, looks),
-    }
+    parts = {**_shifts(views), **preset.parts(views.values())}
+    if detector is not None:
+        parts |= _ceilings(track, preset, detector)
+    count = round(math.fsum(view["boxes"] for view in views.values()))
     return SceneValue(value, count, parts=parts, facts=facts, per_view=views)
 
 
@@ -98,28 +93,22 @@ def from_views(per_view: Mapping[str, Mapping[str, float]]) -> float | None:
     return math.fsum(view["sum"] for view in per_view.values()) / boxes if boxes else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Looks:
-    """Where detections of a frame's own image and of its true image come from; None where they cannot."""
-
-    prediction: See
-    recorded: See | None = None
-    reference: See | None = None
+def _known(track: Track) -> Iterator[Frame]:
+    """Yield the frames whose boxes are known; made one at a time, because they may hold masks from files."""
+    for frame in track.frames:
+        if frame.boxes is not None or (frame.camera is not None and track.actors):
+            yield frame
 
 
-def _looks(track: Track, detector: Detector) -> _Looks:
-    def prediction(frame: Frame) -> tuple[Box, ...]:
-        return detected(track, detector, frame.prediction)
-
-    def reference(frame: Frame) -> tuple[Box, ...]:
-        assert frame.reference is not None
-        return detected(track, detector, frame.reference)
-
-    return _Looks(prediction, prediction, reference)
+def _look(track: Track, detector: Detector | None) -> See:
+    """Return how vehicles are found in a frame's prediction."""
+    if detector is None:
+        return detections_of
+    return lambda frame: detected(track, detector, frame.prediction)
 
 
-def _frames(track: Track, preset: Preset, frames: Sequence[Frame], see: See) -> dict[str, dict[str, float]]:
-    """Return the statistics of each frame by its view."""
+def _views(track: Track, preset: Preset, frames: Iterable[Frame], see: See) -> dict[str, dict[str, float]]:
+    """Return the statistics of each frame, its shift among them, by its view."""
     originals = {
         (frame.camera.frame, frame.camera.sensor): frame.camera
         for frame in track.real_frames
@@ -128,19 +117,18 @@ def _frames(track: Track, preset: Preset, frames: Sequence[Frame], see: See) -> 
     views = {}
     for frame in frames:
         with located(frame.view):
-            found = preset.frame(track, frame, see(frame), originals)
-        if found is not None:
-            views[frame.view] = found
+            views[frame.view] = {
+                "shift": frame.shift,
+                **preset.frame(track, frame, see(frame), originals),
+            }
     return views
 
 
-def _shifts(frames: Sequence[Frame], views: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+def _shifts(views: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Return boxes, detections and value per shift, because the number of boxes changes with it."""
     parts = {}
-    for shift in sorted({frame.shift for frame in frames}):
-        mine = {
-            frame.view: views[frame.view] for frame in frames if frame.shift == shift and frame.view in views
-        }
+    for shift in sorted({view["shift"] for view in views.values()}):
+        mine = {name: view for name, view in views.items() if view["shift"] == shift}
         for name in ("boxes", "detections"):
             parts[f"{name}@{shift:+g}m"] = math.fsum(view[name] for view in mine.values())
         value = from_views(mine)
@@ -149,18 +137,22 @@ def _shifts(frames: Sequence[Frame], views: Mapping[str, Mapping[str, float]]) -
     return parts
 
 
-def _ceilings(track: Track, preset: Preset, known: Sequence[Frame], looks: _Looks) -> dict[str, float]:
+def _ceilings(track: Track, preset: Preset, detector: Detector) -> dict[str, float]:
     """Return what the same metric says of recorded images, and of true images at the novel poses."""
+
+    def reference(frame: Frame) -> tuple[Box, ...]:
+        assert frame.reference is not None
+        return detected(track, detector, frame.reference)
+
     parts = {}
     real = [frame for frame in track.real_frames if frame.camera is not None]
-    if looks.recorded is not None and real:
-        views = _frames(track, preset, real, looks.recorded)
-        value = from_views(views)
-        if value is not None:
-            parts["ceiling"] = value
-            parts["ceiling_boxes"] = math.fsum(view["boxes"] for view in views.values())
-    if looks.reference is not None and all(frame.reference is not None for frame in known):
-        value = from_views(_frames(track, preset, known, looks.reference))
+    views = _views(track, preset, real, _look(track, detector))
+    value = from_views(views)
+    if value is not None:
+        parts["ceiling"] = value
+        parts["ceiling_boxes"] = math.fsum(view["boxes"] for view in views.values())
+    if all(frame.reference is not None for frame in _known(track)):
+        value = from_views(_views(track, preset, _known(track), reference))
         if value is not None:
             parts["reference"] = value
     return parts

@@ -9,7 +9,7 @@ images) and the IoU of lanes alone stand beside every value. `paint_iou` compare
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,21 +71,20 @@ def measure(track: Track, open_lanes: Open | None) -> SceneValue:
         DataError: An image, a mask or the model's weights are damaged.
     """
     facts = {"label": "1920x1280, 20 px thick, to 640x360", "threshold": "argmax"}
-    known = [frame for frame in track.frames if frame.lanes is not None or (frame.camera and track.lanes)]
-    if not known:
+    if not any(True for _ in _known(track)):
         return SceneValue(None, 0, facts=facts, reason="no lanes: the data set has no map of them")
     if open_lanes is None:
         facts["lane_model"] = "file"
         if not any(frame.lane_prediction is not None for frame in track.frames):
             return SceneValue(None, 0, facts=facts, reason="no predicted lanes from files were given")
-        views = _views(track, known, _from_file)
+        views = _views(track, _known(track), _from_file)
         return _value(views, {}, facts)
     try:
         model = open_lanes(track)
     except WeightsMissing as error:
         return SceneValue(None, 0, facts=facts, reason=str(error))
-    views = _views(track, known, lambda frame: predicted(track, model, frame.prediction))
-    return _value(views, _ceilings(track, known, model), facts | dict(model.facts))
+    views = _views(track, _known(track), lambda frame: predicted(track, model, frame.prediction))
+    return _value(views, _ceilings(track, model), facts | dict(model.facts))
 
 
 def paint_iou(track: Track) -> SceneValue:
@@ -147,8 +146,15 @@ def predicted(track: Track, model: LaneDetector, picture: Picture) -> Mask:
     return np.unpackbits(stored[8:], count=height * width).reshape(height, width).astype(bool)
 
 
+def _known(track: Track) -> Iterator[Frame]:
+    """Yield the frames whose lanes are known; made one at a time, because masks from files are large."""
+    for frame in track.frames:
+        if frame.lanes is not None or (frame.camera is not None and track.lanes):
+            yield frame
+
+
 def _views(
-    track: Track, frames: Sequence[Frame], see: Callable[[Frame], Mask]
+    track: Track, frames: Iterable[Frame], see: Callable[[Frame], Mask]
 ) -> dict[str, dict[str, float]]:
     """Return statistics of each frame: IoUs, what an empty prediction would have, and pixel counts."""
     views = {}
@@ -182,7 +188,7 @@ def _value(
     return SceneValue(value, len(views), parts=parts | dict(ceilings), facts=facts, per_view=views)
 
 
-def _ceilings(track: Track, known: Sequence[Frame], model: LaneDetector) -> dict[str, float]:
+def _ceilings(track: Track, model: LaneDetector) -> dict[str, float]:
     """Return the same on recorded images, and on true images at the novel poses where they are known."""
     parts = {}
     real = [frame for frame in track.real_frames if frame.camera is not None and track.lanes]
@@ -190,8 +196,8 @@ def _ceilings(track: Track, known: Sequence[Frame], model: LaneDetector) -> dict
         views = _views(track, real, lambda frame: predicted(track, model, frame.prediction))
         parts["ceiling"] = _mean(views, "mean_iou") or 0.0
         parts["ceiling_lane_iou"] = _mean(views, "lane_iou") or 0.0
-    if all(frame.reference is not None for frame in known):
-        views = _views(track, known, lambda frame: predicted(track, model, _true(frame)))
+    if all(frame.reference is not None for frame in _known(track)):
+        views = _views(track, _known(track), lambda frame: predicted(track, model, _true(frame)))
         parts["reference"] = _mean(views, "mean_iou") or 0.0
         parts["reference_lane_iou"] = _mean(views, "lane_iou") or 0.0
     return parts

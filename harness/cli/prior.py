@@ -165,9 +165,7 @@ def curate(
     help="Weights to write, FILE.safetensors.",
 )
 @click.option("--eig", "with_eig", is_flag=True, help="Condition it on expected information gain.")
-@click.option(
-    "--start", type=click.Path(path_type=Path), metavar="FILE", help="Start from these weights."
-)
+@click.option("--start", type=click.Path(path_type=Path), metavar="FILE", help="Start from these weights.")
 @click.option(
     "--held-out",
     default="1990-1999",

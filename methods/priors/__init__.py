@@ -48,7 +48,7 @@ FAITHFUSION_VIDEO = WeightsInfo(
 PRIORS = (
     PriorInfo(
         name="restorer",
-        summary="Embedded one-step restorer that looks at a recorded frame; Difix's design, 1.3 M weights.",
+        summary="Embedded one-step restorer that looks at a recorded frame; Difix's design at a small size.",
         target="recgen_bench.methods.priors.shipped:restorer",
         trained_on=EMBEDDED_DATA,
         packaged=(PackagedWeights(f"{__name__}.embedded", "restorer.safetensors", "Apache-2.0"),),

@@ -92,8 +92,10 @@ DIFIX = replace(DIFIX_REF, uses_reference=False)
 """nvidia/difix: the same without a second view."""
 
 EMBEDDED = RestorerConfig(
-    unet=UnetConfig(channels=(32, 48, 48), heads=(2, 3, 3), attends=(False, True, True), layers=1, groups=8),
-    vae=VaeConfig(channels=(16, 32, 32), layers=1, groups=8, attention=False, latents=16, scale=1.0),
+    unet=UnetConfig(channels=(64, 96), heads=(4, 6), attends=(False, True), layers=1, groups=8),
+    vae=VaeConfig(
+        channels=(32, 48, 64), layers=1, groups=8, attention=False, latents=32, scale=1.0, patch=2
+    ),
     context=(4, 32),
     residual=True,
 )

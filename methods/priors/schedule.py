@@ -18,7 +18,7 @@ def signal_level(timestep: int) -> float:
     Args:
         timestep: 0 to 999.
     """
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float32) ** 2
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float32, device="cpu") ** 2
     return float(torch.cumprod(1 - betas, dim=0)[timestep])
 
 

@@ -5,6 +5,7 @@ The small part, per Gaussian, is torch (`footprint.py`); what touches pixels is 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ def fisher_diagonal_cuda(gaussians: Gaussians, views: list[tuple[Pinhole, Tensor
         MethodFailed: Triton is not installed, or a sky does not fit.
     """
     kernels = _kernels()
-    g = gaussians
+    gaussians = g = _detached(gaussians)
     sums = [
         torch.zeros_like(t, dtype=torch.float32) for t in (g.means, g.quats, g.scales, g.opacities, g.colors)
     ]
@@ -42,8 +43,7 @@ def fisher_diagonal_cuda(gaussians: Gaussians, views: list[tuple[Pinhole, Tensor
         terms = kernels.VIEW_TERMS if with_view else kernels.PLAIN_TERMS
         slots = torch.zeros(len(lists.entries), terms, device=g.means.device)
         behind = _behind(camera, sky, g.means)
-        # Triton launches on the current device, which need not be that of the tensors.
-        with torch.cuda.device_of(behind):
+        with _device_of(behind):
             kernels.moments_kernel[(len(lists.begin) - 1,)](
                 seen.splats,
                 lists.entries,
@@ -70,13 +70,14 @@ def gain_cuda(
         MethodFailed: Triton is not installed, or the sky does not fit.
     """
     kernels = _kernels()
+    gaussians = _detached(gaussians)
     seen = footprint(gaussians, camera)
     lists = tile_lists(seen, camera.width, camera.height)
     table = gain_table(gaussians, seen, variances)
     values = torch.empty(camera.height, camera.width, device=gaussians.means.device)
     alphas = torch.empty_like(values)
     behind = _behind(camera, sky, gaussians.means)
-    with torch.cuda.device_of(behind):
+    with _device_of(behind):
         kernels.gain_kernel[(len(lists.begin) - 1,)](
             seen.splats,
             table,
@@ -141,6 +142,8 @@ def _add(sums: list[Tensor], seen: Footprint, moments: Tensor, gaussians: Gaussi
 
 def _summed(slots: Tensor, lists: TileLists, count: int) -> Tensor:
     """Return (M, terms) float64: the slots of each Gaussian added up in the order of the tiles."""
+    if not len(slots):
+        return slots.new_zeros(count, slots.shape[1], dtype=torch.float64)
     owner, order = torch.sort(lists.entries.long(), stable=True)
     lengths = torch.bincount(owner, minlength=count)
     return torch.segment_reduce(slots[order].double(), "sum", lengths=lengths, unsafe=True)
@@ -158,6 +161,18 @@ def _behind(camera: Pinhole, sky: Tensor | None, like: Tensor) -> Tensor:
     if camera.background is None:
         return torch.zeros(size, device=like.device)
     return camera.background.detach().to(like.device, torch.float32).expand(size).contiguous()
+
+
+def _detached(g: Gaussians) -> Gaussians:
+    means, quats, scales, opacities, colors = (
+        tensor.detach() for tensor in (g.means, g.quats, g.scales, g.opacities, g.colors)
+    )
+    return Gaussians(means, quats, scales, opacities, colors, g.sh_degree)
+
+
+def _device_of(tensor: Tensor) -> AbstractContextManager[None]:
+    """Make a tensor's device the current one, on which Triton launches; nothing for the interpreter's CPU."""
+    return nullcontext() if tensor.device.type == "cpu" else torch.cuda.device(tensor.device)
 
 
 def _kernels() -> Any:

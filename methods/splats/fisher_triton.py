@@ -1,8 +1,8 @@
 """Triton kernels of the Fisher pass and the EIG map: one program per tile of 16x16 pixels.
 
-Each program composites its list once for the final colours, then again front to back; native/fisher.cpp and
-native/eig.cpp explain what is summed. Sums over the pixels of a (tile, Gaussian) pair go to a slot of its own,
-so there are no atomics and the result is the same for each run.
+Each program composites its list once for the final colours, then again front to back; native/fisher.cpp
+and native/eig.cpp explain what is summed. Sums over the pixels of a (tile, Gaussian) pair go to a slot of its
+own, so there are no atomics and the result is the same for each run.
 
 This file is imported only when it is needed: Triton comes with CUDA builds of torch.
 """

@@ -4,8 +4,8 @@ Facts were read from FaithFusion at deeeab3304bc; the text is ours. It differs f
 of `eig.py`: per pixel and Gaussian the three channels are summed before squaring (but for the colours),
 pixels are weighted by one over the length of their list up to the last hit (training) or by 1 (the new
 view), squares are summed over all parameters of a Gaussian whatever their units, and the ratio of two such
-sums is blended like a colour. It renders on black with harmonics of degree 1. The derivative of the mean reads there the harmonics of
-another Gaussian; here it reads the right ones, unless `slip` is asked for.
+sums is blended like a colour. It renders on black with harmonics of degree 1. The derivative of the mean
+reads there the harmonics of another Gaussian; here it reads the right ones, unless `slip` is asked for.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Progressive(Recipe):
     """Settings of a loop of rounds, beside those of the training.
 
     Attributes:
-        prior: The restorer, see `recgen-bench priors`; "none" distils the renders as they are.
+        prior: Name of the restorer; "none" distils the renders as they are.
         first: Iteration after which the first round comes.
         every: Iterations between two rounds.
         last: Iteration after which no round comes any more.
@@ -111,6 +111,11 @@ class Progressive(Recipe):
     def events(self) -> tuple[int, ...]:
         """Iterations after which rounds come, ascending."""
         return tuple(range(self.first, min(self.last, self.iterations) + 1, self.every))
+
+    @property
+    def base_end(self) -> int:
+        """Iteration up to which the base model is trained: the first round, or the end without any."""
+        return min([*self.events, self.iterations])
 
     def end_of(self, event: int) -> int:
         """Return the iteration up to which the round of an event trains: the next event, or the end."""

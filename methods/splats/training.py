@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from recgen_bench.harness.run import Run
-from recgen_bench.harness.scene import Scene
 from recgen_bench.methods.splats import ply
 from recgen_bench.methods.splats.actors import at_frame
 from recgen_bench.methods.splats.calling import kernels_on
@@ -49,19 +48,26 @@ TargetsAt = Callable[[int], Sequence[Target]]
 """(iterations done) -> what the next step learns from."""
 
 
-def begin(scene: Scene, views: Sequence[Target], targets: TargetsAt, run: Run, *, until: int) -> Training:
-    """Initialise from a scene and train up to an iteration with the recipe `run.config`.
+def begin(
+    views: Sequence[Target],
+    targets: TargetsAt,
+    run: Run,
+    *,
+    until: int,
+    edit_gradients: EditGradients | None = None,
+) -> Training:
+    """Initialise from the run's scene and train up to an iteration with the recipe `run.config`.
 
     Args:
-        scene: Its points, actors and sky.
         views: The decoded training views, to initialise from.
         targets: What each step learns from.
         run: Recipe, seeds, snapshots, progress and threads.
         until: Iterations.
+        edit_gradients: Called before each update.
     """
     with kernels_on(run.threads):
-        start = initial_model(scene, views, run.config, run.seed_for("points")).to(run.device)
-    return _trained(_trainer(start, run.config, run), targets, run, until, None)
+        start = initial_model(run.scene, views, run.config, run.seed_for("points")).to(run.device)
+    return _trained(_trainer(start, run.config, run), targets, run, until, edit_gradients)
 
 
 def go_on(

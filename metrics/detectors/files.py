@@ -6,9 +6,12 @@ from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.track import Box, Frame
 from recgen_bench.metrics.detectors.detector import on_canvas
 
+CONFIDENCE = 0.5
+"""What a detection from a file must exceed, as those of YOLO11x must in the released scripts."""
+
 
 def detections_of(frame: Frame) -> tuple[Box, ...]:
-    """Return a frame's own detections in pixels of the canvas; all of them count, however uncertain.
+    """Return a frame's own detections of confidence above 0.5, in pixels of the canvas.
 
     Raises:
         DataError: The file has none for this frame, or a box is damaged.
@@ -16,11 +19,10 @@ def detections_of(frame: Frame) -> tuple[Box, ...]:
     if frame.detections is None:
         hint = "list every frame, with an empty list where nothing was found"
         raise DataError("the file of detections does not name this frame", hint=hint, where=frame.view)
-    width, height = size_of(frame)
-    corners = on_canvas(frame.detections, width, height)
+    kept = tuple(box for box in frame.detections if box.confidence > CONFIDENCE)
+    corners = on_canvas(kept, *size_of(frame))
     return tuple(
-        Box(corner, box.category, box.confidence)
-        for corner, box in zip(corners, frame.detections, strict=True)
+        Box(corner, box.category, box.confidence) for corner, box in zip(corners, kept, strict=True)
     )
 
 

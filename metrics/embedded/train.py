@@ -62,9 +62,11 @@ def train(training: Training, samples: Samples, state_path: Path, tell: Callable
     """Train the network, going on from `state_path` when it holds the state of the same training.
 
     Raises:
-        DataError: The state is of another training, or damaged.
+        DataError: There are fewer views than a step needs, or the state is damaged or of another training.
         OutputError: The state cannot be written.
     """
+    if len(samples.images) < training.batch:
+        raise DataError("fewer views than a step needs", got=len(samples.images), expected=training.batch)
     torch.manual_seed(training.seed)
     network = EyeNetwork().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), lr=training.rate, weight_decay=1e-3)

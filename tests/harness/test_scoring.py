@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -284,3 +285,44 @@ def test_scoring_imports_no_torch_for_plain_metrics(python):
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([python, "-c", code], check=False).returncode == 0
+
+
+def test_weights_that_only_the_track_asks_for_may_be_missing_too(door):
+    info = MetricInfo(
+        "m", "", lambda track: SceneValue(float(str(track.weights("toy-scale"))), 1), scope="scene"
+    )
+    found = score(shots([1]), Surroundings(), Scorer.load([info], door), 1)
+    assert found.scenes["m"].value is None
+    assert found.missing == {"m": found.scenes["m"].reason}
+    assert "RECGEN_WEIGHTS" in found.missing["m"]
+    assert found.weights == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_images_in_memory_do_not_grow_with_their_number(threads):
+    alive, most, lock = weakref.WeakSet(), [0], threading.Lock()
+
+    class Pixels(np.ndarray):
+        """An array that can be counted while somebody holds it."""
+
+        __hash__ = object.__hash__
+        __eq__ = object.__eq__
+
+    def read(level):
+        pixels = grey(level).view(Pixels)
+        with lock:
+            alive.add(pixels)
+            most[0] = max(most[0], len(alive))
+        return pixels
+
+    many = [Shot(str(i), 0.0, lambda i=i: read(i), lambda: read(9)) for i in range(60)]
+    real = tuple((str(i), lambda i=i: read(i)) for i in range(60))
+    scorer = Scorer.load(
+        [
+            MetricInfo("m", "", lambda pair: 1.0),
+            MetricInfo("s", "", lambda track: SceneValue(1.0, len(track.real)), scope="scene"),
+        ]
+    )
+    assert len(score(many, Surroundings(real), scorer, threads).rows) == 60
+    # Two images for each thread that works, and nothing of the rows that wait.
+    assert most[0] <= 2 * threads

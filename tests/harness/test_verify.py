@@ -155,3 +155,34 @@ def test_infinite_values_are_equal_to_themselves(finished):
     both = record.model_copy(update={"rows": rows}), replace(found, rows=rows)
     assert list(compare(*both, 0.0)) == []
     assert list(compare(both[0], found, TOLERANCE))
+
+
+def test_facts_and_reasons_are_compared(finished):
+    record, found = finished
+    score = record.scenes["toy_bright"]
+    for change, place in (
+        ({"facts": {**score.facts, "real": "9"}}, "scene toy_bright, real"),
+        ({"facts": {}}, "scene toy_bright, real"),
+        ({"reason": "because"}, "scene toy_bright, reason"),
+    ):
+        changed = record.model_copy(update={"scenes": {"toy_bright": score.model_copy(update=change)}})
+        assert place in [finding.place for finding in compare(changed, found, 0.0)]
+
+
+def test_a_value_where_there_is_none_is_found(finished):
+    record, found = finished
+    undefined = found.scenes["toy_bright"].model_copy(update={"value": None, "reason": "no image"})
+    invented = compare(record, replace(found, scenes={"toy_bright": undefined}), 0.0)
+    assert [finding.recomputed for finding in invented] == ["nothing", "no image"]
+    # Not so where only the weights are missing.
+    lacking = replace(found, scenes={"toy_bright": undefined}, missing={"toy_bright": "fetch it"})
+    assert list(compare(record, lacking, 0.0)) == []
+    assert unchecked(record, lacking) == ["toy_bright"]
+
+
+def test_statistics_that_give_no_value_are_a_finding(finished, toy_registry):
+    record, _ = finished
+    facts = json.loads(record.model_dump_json())
+    del facts["scenes"]["toy_bright"]["per_view"][record.rows[0].view]["level"]
+    (finding,) = check_parts(consistent(facts), toy_registry.metrics)
+    assert finding.recomputed.startswith("nothing (KeyError")

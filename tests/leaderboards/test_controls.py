@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +37,11 @@ def registry(monkeypatch):
 
 @pytest.fixture
 def plan(registry, monkeypatch):
-    entries = (Entry("toy"), Entry("toy", ("turns=1",), shifts=(3.0,), seeds=(4,)), Entry("absent"))
+    entries = (
+        Entry("toy", seeds=(0, 1)),
+        Entry("toy", ("turns=1",), shifts=(3.0,), seeds=(4,)),
+        Entry("absent"),
+    )
     monkeypatch.setattr(study_plan, "METHODS", entries)
     return lambda choice: plan_study(registry, choice)
 
@@ -131,7 +134,9 @@ def test_the_published_plan_is_of_registered_names(registry):
     cells = plan_study(registry, Choice("street-laneshift", scenes=("0",), shifts=(0.0, 3.0), seeds=(0,)))
     assert {cell.method.name for cell in cells} >= {"3dgs", "control/real", "control/copy"}
     assert len({cell.folder for cell in cells}) == len(cells)
-    assert all(math.isfinite(cell.shift) for cell in cells)
+    halves = [cell for cell in cells if cell.shift is None]
+    assert [(cell.method.name, cell.protocol.name) for cell in halves] == [("control/copy", "street-halves")]
+    assert left_out(registry) == ()
 
 
 def test_the_command_runs_what_is_missing(plan, monkeypatch, tmp_path):

@@ -20,6 +20,8 @@ SMALL = replace(
     densify_every=6,
     sky_size=16,
     prior="stub",
+    share=0.4,
+    view_stride=1,
     most_gaussians=400,
 )
 
@@ -185,6 +187,6 @@ def test_settings_out_of_range(name, value):
 
 def test_ply(driving, make, tmp_path):
     scene, _ = driving
-    model = Difix3D().reconstruct(scene, make(scene, replace(SMALL, first=2)))
+    model = Difix3D().reconstruct(scene, make(scene, replace(SMALL, iterations=2)))
     Difix3D().write_ply(model, tmp_path / "a.ply", None)
     assert (tmp_path / "a.ply").stat().st_size > 1000

@@ -26,6 +26,10 @@ SMALL = replace(
     densify_every=6,
     sky_size=16,
     prior="stub-eig",
+    share=0.4,
+    view_stride=1,
+    eig_stride=1,
+    spread=False,
     plain_prior="stub",
     most_gaussians=400,
 )
@@ -89,6 +93,16 @@ def test_rounds_move_out_on_both_sides_as_far_as_the_road_goes(street_scene, mak
     assert [c.centre[1] for c in turns[2].observed] == [c.centre[1] for c in turns[1].cameras]
     left = list(FaithFusion().rounds(None, make(scene, replace(SMALL, sides="left"))))
     assert all(camera.centre[1] > -4 for turn in left for camera in turn.cameras)
+
+
+def test_refreshes_may_stand_at_every_distance(street_scene, make):
+    scene, _ = street_scene
+    turns = list(FaithFusion().rounds(None, make(scene, replace(SMALL, spread=True))))
+    sides = [sorted({round(float(camera.centre[1]) + 4, 6) for camera in turn.cameras}) for turn in turns]
+    assert sides[:3] == [[-0.5, 0.5], [-1.0, 1.0], [-1.5, 1.5]]
+    assert sides[3] == [-1.5, -1.0, -0.5, 0.5, 1.0, 1.5]
+    assert len(turns[3].cameras) == len(turns[0].cameras)
+    assert turns[3].label == "shifts up to 1.5 m"
 
 
 def test_a_round_knows_what_a_pseudo_view_needs(street_scene, make, priors):

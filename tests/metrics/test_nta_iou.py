@@ -112,6 +112,14 @@ def test_surplus_detections_cost_precision_in_strict_and_nothing_elsewhere():
     assert (strict.value, strict.parts["precision"]) == (1.0, 0.5)
 
 
+def test_uncertain_detections_of_a_file_do_not_count():
+    box = boxes_of((100, 100, 150, 140))
+    for confidence, expected in ((0.5, 0.0), (0.51, 1.0)):
+        found = (replace(box[0], confidence=confidence),)
+        for metric in (nta_iou.drivedreamer4d_file, nta_iou.strict_file):
+            assert metric(track_of(frame_of("a", box, found))).value == expected
+
+
 def test_a_detection_on_a_vehicle_too_small_to_count_is_not_false():
     tiny = (100, 100, 106, 105)
     track = track_of(

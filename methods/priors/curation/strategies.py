@@ -167,5 +167,3 @@ def _neighbour(place: int, total: int) -> int:
 
 def _nearest(camera: Camera, views: Sequence[View]) -> View:
     return min(views, key=lambda view: float(np.linalg.norm(view.camera.centre - camera.centre)))
-
-

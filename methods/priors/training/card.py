@@ -8,9 +8,7 @@ from recgen_bench.methods.priors.stored import Card
 from recgen_bench.methods.priors.training.validation import Validation
 
 
-def card_text(
-    file: str, card: Card, validation: Validation | None, *, sha256: str, parameters: int
-) -> str:
+def card_text(file: str, card: Card, validation: Validation | None, *, sha256: str, parameters: int) -> str:
     """Return the card: what it is, how it was made, what it saw and how well it does on what it did not."""
     lines = [
         f"# {file}",
@@ -56,8 +54,6 @@ def seed_ranges(scenes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
                 runs[-1].append(number)
             else:
                 runs.append([number])
-        found += [
-            f"{dataset}/{run[0]}" if len(run) == 1 else f"{dataset}/{run[0]}-{run[-1]}" for run in runs
-        ]
+        found += [f"{dataset}/{run[0]}" if len(run) == 1 else f"{dataset}/{run[0]}-{run[-1]}" for run in runs]
         found += sorted(f"{dataset}/{scene}" for scene in named[dataset] if not scene.isdecimal())
     return tuple(found)

@@ -44,6 +44,7 @@ class Examples:
         batch: Examples per step.
         crop: (height, width) of random windows; a side that is 0, or longer than the image, stays whole.
         with_eig: Batches carry maps.
+        jitter: Each colour channel of all three images of a pair is multiplied by 1 give or take this much.
         resident: Archives in memory.
     """
 
@@ -55,12 +56,14 @@ class Examples:
         batch: int,
         crop: tuple[int, int] = (0, 0),
         with_eig: bool = False,
+        jitter: float = 0.0,
         resident: int = 96,
     ) -> None:
         if not sources:
             raise DataError("there are no pairs to train on", hint="make some with recgen-bench prior curate")
         self._sources, self._seed, self._batch = tuple(sources), seed, batch
         self._crop, self._with_eig, self._resident = crop, with_eig, resident
+        self._jitter = jitter
         self._loaded: dict[int, Archive] = {}
 
     def __call__(self, step: int) -> Batch:
@@ -96,10 +99,12 @@ class Examples:
             _window(size, want, draw) for size, want in zip((height, width), self._crop, strict=True)
         )
         mirror = bool(torch.rand((), generator=draw) < 0.5)
+        gains = 1 + self._jitter * (2 * torch.rand(3, 1, 1, generator=draw) - 1)
         images = []
         for name in ("render", "target", "reference"):
             pixels = torch.from_numpy(getattr(archive, name)[place, rows, columns])
             image = pixels.permute(2, 0, 1).float() / 255
+            image = (image * gains).clamp(0, 1) if self._jitter else image
             images.append(image.flip(-1) if mirror else image)
         plane = torch.zeros(images[0].shape[1:])
         if archive.eig is not None:

@@ -1,4 +1,4 @@
-"""The loss of embedded restorers: the published terms, and three of ours for networks that begin untrained."""
+"""The loss of embedded restorers: the published terms, and three of ours for untrained networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLOOR = 1e-3
 
 
 class Objective:
-    """Published terms (L2, LPIPS, Gram, see `losses.py`) plus, with weights that may be 0:
+    """The published terms (L2, LPIPS, Gram, see `losses.py`) plus three of ours, whose weights may be 0.
 
     relative: what is left of each render's squared error, on average. L2 alone is ruled by the worst frames,
         while PSNR is averaged over frames; this makes good frames worth keeping.
@@ -29,7 +29,10 @@ class Objective:
         self._published = published
         self._recipe = recipe
         ours = {name: getattr(recipe, name) for name in ("relative", "l1", "edges")}
-        self.terms = (*published.terms, *(f"{name} {value:g} (ours)" for name, value in ours.items() if value))
+        self.terms = (
+            *published.terms,
+            *(f"{name} {value:g} (ours)" for name, value in ours.items() if value),
+        )
 
     def __call__(
         self, made: Tensor, target: Tensor, render: Tensor, step: int, generator: torch.Generator

@@ -19,6 +19,7 @@ class TrainingRecipe:
         batch: Examples per step.
         crop_height: Of random windows in pixels, 0 for whole frames; a multiple of the network's.
         crop_width: The same across.
+        jitter: Each colour channel of a pair is multiplied by 1 give or take this much.
         rate: Learning rate at its height.
         rate_end: At the last step, cosine in between.
         warm_up: Steps over which the rate rises from 0.
@@ -41,6 +42,7 @@ class TrainingRecipe:
     batch: int = 4
     crop_height: int = 0
     crop_width: int = 0
+    jitter: float = 0.0
     rate: float = 1e-3
     rate_end: float = 1e-5
     warm_up: int = 50
@@ -63,7 +65,17 @@ class TrainingRecipe:
         for name in ("batch", "rate", "clip", "validate_every", "resident"):
             if not getattr(self, name) > 0:
                 raise RecgenError(f"{name} must be positive", got=getattr(self, name))
-        for name in ("crop_height", "crop_width", "warm_up", "rate_end", "decay", "relative", "l1", "edges"):
+        for name in (
+            "crop_height",
+            "crop_width",
+            "warm_up",
+            "rate_end",
+            "decay",
+            "relative",
+            "l1",
+            "edges",
+            "jitter",
+        ):
             if not getattr(self, name) >= 0:
                 raise RecgenError(f"{name} must not be negative", got=getattr(self, name))
         for name in ("average", "second"):

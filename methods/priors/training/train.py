@@ -68,10 +68,11 @@ def train(order: TrainingOrder, report: Report) -> Path:
         batch=recipe.batch,
         crop=(recipe.crop_height, recipe.crop_width),
         with_eig=order.with_eig,
+        jitter=recipe.jitter,
         resident=recipe.resident,
     )
     # Two commands may write into one folder, but not the same file.
-    with exclusive(order.out.with_suffix(".training")) :
+    with exclusive(order.out.with_suffix(".training")):
         snapshots = Snapshots(order.out.with_suffix(".training") / "snapshot.safetensors", every_s=60.0)
         after = _watcher(training, held_out, recipe, order, report)
         network = fit(training, examples, snapshots, until=order.steps, after=after)
@@ -178,9 +179,11 @@ def _objective(recipe: TrainingRecipe) -> Objective:
 def _order_hash(
     order: TrainingOrder, recipe: TrainingRecipe, config: RestorerConfig, learned: Sequence[Source]
 ) -> str:
-    """Return a hash of all that decides the weights, so that a snapshot is not continued as something else."""
+    """Return a hash of all that decides the weights: a snapshot is not continued as something else."""
     facts = {
-        "recipe": {key: value for key, value in dataclasses.asdict(recipe).items() if key != "validate_every"},
+        "recipe": {
+            key: value for key, value in dataclasses.asdict(recipe).items() if key != "validate_every"
+        },
         "config": dataclasses.asdict(config),
         "steps": order.steps,
         "seed": order.seed,

@@ -288,7 +288,7 @@ struct Slope {
 // From the motion of the centre and the change (top, bottom) of `half`. The released code has det^2 + 1e-7 where
 // the derivative of an inverse has det^2.
 Slope slope(const Camera& p, double mx, double my, const double top[3], const double bottom[3]) {
-  const double *h = p.half, *l = p.half + 3, rounded = p.det * p.det / (p.det * p.det + kEps);
+  const double *h = p.half, *l = p.half + 3, rounded = 1 / (1 + kEps / (p.det * p.det));
   double xx = 2 * (h[0] * top[0] + h[1] * top[1] + h[2] * top[2]);
   double yy = 2 * (l[0] * bottom[0] + l[1] * bottom[1] + l[2] * bottom[2]);
   double xy = h[0] * bottom[0] + h[1] * bottom[1] + h[2] * bottom[2] + l[0] * top[0] + l[1] * top[1] + l[2] * top[2];

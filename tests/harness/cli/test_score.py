@@ -90,7 +90,7 @@ def test_a_scene_metric_stands_in_the_table_the_summary_and_the_record(folders, 
     assert record.scenes["toy_bright"].value == pytest.approx(1.0)
     lines = result.stdout.splitlines()
     assert "toy_bright   1.00         n 3" in lines
-    reason = "  toy_scaled, toy_scaled_scene: the weights toy-scale are not on this machine next: pass --weights"
+    reason = "  toy_scaled, toy_scaled_scene: the weights toy-scale are not on this machine next: pass"
     assert lines[lines.index("no value:") + 1].startswith(reason)
     table = list(csv.DictReader(io.StringIO((tmp_path / "o/summary.csv").read_text())))
     assert [(line["metric"], line["scope"], line["count"]) for line in table] == [

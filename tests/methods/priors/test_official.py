@@ -89,7 +89,7 @@ def test_the_full_text_encoder_has_the_published_size():
 
 
 def test_a_published_folder_becomes_its_network(folder, published, text):
-    network, encoder, paths = folder
+    network, _, paths = folder
     loaded = load_published(replace(published, context=(77, 24)), "tiny", paths.__getitem__, text=text).eval()
     assert not any("lora" in name for name in loaded.state_dict())
     network.context = loaded.context

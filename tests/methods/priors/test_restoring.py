@@ -86,17 +86,16 @@ def test_draws_from_the_posterior_repeat_in_any_batch(network):
 def test_the_same_bytes_with_any_number_of_threads():
     torch.manual_seed(0)
     network = build(EMBEDDED)
-    images, references = frames(1, 160, 240), frames(1, 160, 240, seed=1)
+    images, references = frames(1, 96, 144), frames(1, 96, 144, seed=1)
     restorer, before = OneStepRestorer("restorer", network), torch.get_num_threads()
     made = []
     try:
-        for threads in (1, 2, 3):
+        for threads in (1, 2):
             torch.set_num_threads(threads)
             made.append(restorer.restore(images, references))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(made[0], made[1])
-    assert torch.equal(made[0], made[2])
 
 
 def test_no_frames_are_no_work(network):

@@ -67,6 +67,14 @@ def test_skips_fit_any_number_of_levels():
         assert vae.decode(encoded.mean, encoded.skips).shape == (1, 3, side, side)
 
 
+def test_squares_of_pixels_are_channels():
+    vae = SkipVae(VaeConfig((8, 16), layers=1, groups=4, attention=False, patch=2))
+    assert vae.config.factor == 4
+    encoded = vae.encode(torch.zeros(1, 3, 16, 24))
+    assert encoded.mean.shape == (1, 4, 4, 6)
+    assert vae.decode(encoded.mean, encoded.skips).shape == (1, 3, 16, 24)
+
+
 def test_a_fresh_adapter_changes_nothing_and_a_folded_one_computes_the_same():
     torch.manual_seed(0)
     inner = nn.Sequential(nn.Conv2d(4, 6, 3, stride=2, padding=1), nn.Flatten(), nn.Linear(6 * 16, 5))

@@ -17,10 +17,26 @@ struct Lens {  // Mirrors native/sky.cpp.
   std::int32_t width, height, size;
 };
 
+struct Exposure {  // Mirrors native/fisherrf.cpp.
+  const double *means, *quats, *scales, *opacities, *colors;
+  std::int64_t size;
+  double rotation[9], translation[3], centre[3], fx, fy, cx, cy;
+  std::int32_t width, height, degree, coefficients, slip, threads;
+};
+
+struct Planes {
+  double *rgb, *depth, *through, *blended;
+  std::int32_t* last;
+};
+
 #define DECLARE(isa)                                                                                            \
   extern "C" int splats_forward_##isa(const Input*, Image*, float*, Context**);                                 \
   extern "C" int splats_backward_##isa(const Input*, Context*, const Image*, const Upstream*, const PerGaussian*); \
   extern "C" int splats_fisher_##isa(const Input*, Context*, const Image*, const PerGaussian*);                 \
+  extern "C" int splats_gain_##isa(const Input*, Context*, const Image*, const PerGaussian*, float*);           \
+  extern "C" int fisherrf_render_##isa(const Exposure*, const double*, const Planes*);                          \
+  extern "C" int fisherrf_squares_##isa(const Exposure*, const double*, double*, double*, double*, double*,     \
+                                        double*);                                                               \
   extern "C" int splats_free_##isa(Context*);                                                                   \
   extern "C" int photometric_##isa(const float*, const float*, const float*, const float*, std::int64_t,        \
                                    std::int64_t, std::int64_t, double, float*, double*, std::int64_t);          \
@@ -38,13 +54,17 @@ DECLARE(avx512)
 extern "C" int recgen_machine();
 
 #define TABLE(isa)                                                                                            \
-  {#isa, splats_forward_##isa, splats_backward_##isa, splats_fisher_##isa, splats_free_##isa, photometric_##isa, \
+  {#isa, splats_forward_##isa, splats_backward_##isa, splats_fisher_##isa, splats_gain_##isa, \
+   fisherrf_render_##isa, fisherrf_squares_##isa, splats_free_##isa, photometric_##isa,                       \
    adam_##isa, neighbour_distance_##isa, sky_behind_##isa, sky_behind_backward_##isa}
 struct Kernels {
   const char* name;
   decltype(&splats_forward_generic) forward;
   decltype(&splats_backward_generic) backward;
   decltype(&splats_fisher_generic) fisher;
+  decltype(&splats_gain_generic) gain;
+  decltype(&fisherrf_render_generic) released_render;
+  decltype(&fisherrf_squares_generic) released_squares;
   decltype(&splats_free_generic) free;
   decltype(&photometric_generic) photometric;
   decltype(&adam_generic) adam;
@@ -130,7 +150,42 @@ struct Scene {
     PerGaussian to{sums[0].data(), sums[1].data(), sums[2].data(), sums[3].data(), sums[4].data(), nullptr};
     check(k.fisher(&in, context, &image, &to), what + ": fisher");
     for (auto& v : sums) check_finite(v, what + ": information");
+    for (auto& v : sums)
+      for (float& x : v) x = 1 / (x + 1e-6f);
+    std::vector<float> map(pixels, nan);
+    check(k.gain(&in, context, &image, &to, map.data()), what + ": gain");
+    check_finite(map, what + ": gain");
     k.free(context);
+    drive_released(k, what, pixels);
+  }
+
+  void drive_released(const Kernels& k, const std::string& what, std::size_t pixels) {
+    auto doubles = [](const std::vector<float>& v) { return std::vector<double>(v.begin(), v.end()); };
+    std::vector<double> groups[] = {doubles(means), doubles(quats), doubles(scales), doubles(opacities), doubles(colors)};
+    Exposure e{groups[0].data(), groups[1].data(), groups[2].data(), groups[3].data(), groups[4].data(), in.size,
+               {}, {}, {}, in.fx, in.fy, in.cx, in.cy, in.width, in.height, std::min(in.degree, 1), in.coefficients, 0,
+               in.threads};
+    for (int i = 0; i < 3; i++) e.rotation[4 * i] = 1;
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    std::vector<double> planes[] = {std::vector<double>(3 * pixels, nan), std::vector<double>(pixels, nan),
+                                    std::vector<double>(pixels, nan), std::vector<double>(pixels, nan)};
+    std::vector<std::int32_t> last(pixels);
+    std::vector<double> ones(std::max<std::size_t>(pixels, in.size), 1.0);
+    Planes to{planes[0].data(), planes[1].data(), planes[2].data(), planes[3].data(), last.data()};
+    check(k.released_render(&e, ones.data(), &to), what + ": released render");
+    for (auto& plane : planes)
+      for (double v : plane)
+        if (!std::isfinite(v)) std::printf("%s: released plane holds %f\n", what.c_str(), v), std::exit(1);
+    for (e.slip = 0; e.slip < 2; e.slip++) {
+      std::vector<double> out[5];
+      for (int g = 0; g < 5; g++) out[g].assign(groups[g].size(), 0.0);
+      check(k.released_squares(&e, ones.data(), out[0].data(), out[1].data(), out[2].data(), out[3].data(),
+                               out[4].data()), what + ": released squares");
+      // The slip reads other Gaussians' harmonics, which a spoiled scene may have broken.
+      for (int g = e.slip; g < 5; g++)
+        for (double v : out[g])
+          if (!std::isfinite(v)) std::printf("%s: released squares hold %f\n", what.c_str(), v), std::exit(1);
+    }
   }
 };
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -295,3 +297,13 @@ def test_no_views_is_an_error():
         model_information(model(), [], 1)
     with pytest.raises(MethodFailed, match="needs its mask"):
         model_information(model(), [camera()], 1, masks=[])
+
+
+def test_the_example_of_the_documentation():
+    page = Path(__file__).resolve().parents[3] / "docs" / "eig.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    names: dict[str, Tensor] = {}
+    exec(code, names)
+    assert names["eig"].shape == names["scaled"].shape == (32, 48)
+    assert 0 < (names["eig"] == EMPTY).float().mean() < 1
+    assert 0 <= names["scaled"].min() <= names["scaled"].max() == 1

@@ -31,8 +31,8 @@ def test_two_phases_are_one_training(street_scene, make_run, tmp_path):
     run = make_run(scene, RECIPE)
     views = [target(view, "cpu") for view in scene.train]
     visit = shuffled(views, 5)
-    whole = begin(scene, views, visit, run, until=30)
-    half = begin(scene, views, visit, run, until=13)
+    whole = begin(views, visit, run, until=30)
+    half = begin(views, visit, run, until=13)
     assert (half.iteration, half.tracks[0].name) == (13, "car")
     save(tmp_path / "half.safetensors", half)
     resumed = go_on(load(tmp_path / "half.safetensors", Training), RECIPE, visit, run, until=30)
@@ -45,7 +45,7 @@ def test_the_model_of_a_training_is_what_the_trainer_had(street_scene, make_run)
     scene, _ = street_scene
     run = make_run(scene, RECIPE)
     views = [target(view, "cpu") for view in scene.train]
-    training = begin(scene, views, shuffled(views, 5), run, until=3)
+    training = begin(views, shuffled(views, 5), run, until=3)
     plain = GaussianSplatting().reconstruct(scene, make_run(scene, replace(RECIPE, iterations=3)))
     assert len(training.model) == len(plain)
     assert torch.equal(training.model.owner, plain.owner)

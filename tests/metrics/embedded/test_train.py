@@ -9,6 +9,7 @@ from recgen_bench.metrics.embedded.damage import Sample, varied
 from recgen_bench.metrics.embedded.eye import load_eye
 from recgen_bench.metrics.embedded.learning import loss_of, truth_of
 from recgen_bench.metrics.embedded.network import EyeNetwork, Sight
+from recgen_bench.metrics.embedded.samples import join
 from recgen_bench.metrics.embedded.train import Training, main, save, train
 
 
@@ -106,10 +107,22 @@ def test_test_streets_cannot_be_trained_on(arguments, message, tmp_path):
     assert message in result.output
 
 
-def test_the_command_trains_and_prints_its_figures(tmp_path):
-    arguments = ["--out", str(tmp_path / "eye.safetensors"), "--seeds", "1905-1905", "--views", "8"]
-    arguments += ["--validation", "1906-1906", "--steps", "1", "--data", str(tmp_path / "data")]
-    result = CliRunner().invoke(main, arguments)
+def test_the_command_trains_and_prints_its_figures(samples, tmp_path, monkeypatch):
+    asked = []
+
+    def given(folder, seed, views):
+        asked.append(seed)
+        return join([samples, samples])
+
+    monkeypatch.setattr(training_module, "kept_samples", given)
+    arguments = ["--out", str(tmp_path / "eye.safetensors"), "--seeds", "1905-1906"]
+    result = CliRunner().invoke(main, [*arguments, "--validation", "1907-1907", "--steps", "1"])
     assert result.exit_code == 0, result.output
+    assert asked == [1905, 1906, 1907]
     assert "recall: " in result.output
     assert load_eye(path=tmp_path / "eye.safetensors").digest in result.output
+
+
+def test_too_few_views_for_a_step_are_refused(samples, tmp_path):
+    with pytest.raises(DataError, match="fewer views than a step needs"):
+        train(Training(steps=1, batch=6), samples, tmp_path / "a.state", silent)
