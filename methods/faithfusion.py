@@ -166,8 +166,13 @@ DEMO = Fusion(
     prior="restorer-eig",
     plain_prior="restorer",
     pseudo_scale=0.7,
+    sharp_weight=0.0,
+    size_weight=0.0,
 )
-"""The embedded street on two CPU cores: a metre every 200 iterations, then two refreshes."""
+"""The embedded street on two CPU cores: a metre every 200 iterations, then two refreshes.
+
+The regularisers of shape are off: with so few Gaussians they cost 1.2 dB on the track and more beside it.
+"""
 
 
 class FaithFusion(Method):

@@ -128,8 +128,9 @@ def test_parked_cars_are_static_actors_without_points(capture: Capture):
         assert len(actor.points) == 0
 
 
-def test_lane_lines_lie_on_the_road_and_hit_paint(world: World, capture: Capture):
-    camera = ego_camera(world.layout, 0, "front", (240, 160))
+@pytest.mark.parametrize("frame", [0, 30])
+def test_lane_lines_lie_on_the_road_and_hit_paint(world: World, capture: Capture, frame):
+    camera = ego_camera(world.layout, frame, "front", (240, 160))
     paint, depth = world.paint(camera), world.depth(camera)
     share = []
     for lane in capture.lanes:
