@@ -174,7 +174,7 @@ class Actor:
         poses: (T, 4, 4) rigid box-to-world; the box is centred at its origin, x along its heading, z up.
         moving: Faster than 1.0 m/s at some time; static actors may be treated as background.
         points: Points on the object, in box axes.
-        counts: (T,) int64 points of the top lidar inside the box at each time step; None where nobody counted.
+        counts: (T,) int64 points of the top lidar in the box at each time step; None where nobody counted.
     """
 
     track: str

@@ -93,9 +93,7 @@ DIFIX = replace(DIFIX_REF, uses_reference=False)
 
 EMBEDDED = RestorerConfig(
     unet=UnetConfig(channels=(64, 96), heads=(4, 6), attends=(False, True), layers=1, groups=8),
-    vae=VaeConfig(
-        channels=(32, 48, 64), layers=1, groups=8, attention=False, latents=32, scale=1.0, patch=2
-    ),
+    vae=VaeConfig(channels=(32, 48, 64), layers=1, groups=8, attention=False, latents=32, scale=1.0, patch=2),
     context=(4, 32),
     residual=True,
 )

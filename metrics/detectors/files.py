@@ -21,9 +21,7 @@ def detections_of(frame: Frame) -> tuple[Box, ...]:
         raise DataError("the file of detections does not name this frame", hint=hint, where=frame.view)
     kept = tuple(box for box in frame.detections if box.confidence > CONFIDENCE)
     corners = on_canvas(kept, *size_of(frame))
-    return tuple(
-        Box(corner, box.category, box.confidence) for corner, box in zip(corners, kept, strict=True)
-    )
+    return tuple(Box(corner, box.category, box.confidence) for corner, box in zip(corners, kept, strict=True))
 
 
 def size_of(frame: Frame) -> tuple[int, int]:

@@ -49,6 +49,7 @@ def train(order: TrainingOrder, report: Report) -> Path:
     """
     recipe = override(TrainingRecipe(), order.settings)
     config = _config(order)
+    _check_crop(recipe, config)
     learned, held_out = _divided(order)
     torch.set_num_threads(order.threads)
     torch.manual_seed(order.seed)
@@ -138,6 +139,14 @@ def _config(order: TrainingOrder) -> RestorerConfig:
         raise RecgenError("there is nothing to train", got=f"{order.steps} steps", where="--steps")
     config = CONFIGS[order.config]
     return config.with_eig() if order.with_eig else config
+
+
+def _check_crop(recipe: TrainingRecipe, config: RestorerConfig) -> None:
+    for name in ("crop_height", "crop_width"):
+        size = getattr(recipe, name)
+        if size % config.multiple:
+            expected = f"a multiple of {config.multiple}, or 0 for the whole side"
+            raise RecgenError(f"{name} does not fit the network", got=size, expected=expected, where="--set")
 
 
 def _divided(order: TrainingOrder) -> tuple[tuple[Source, ...], tuple[Source, ...]]:

@@ -249,6 +249,7 @@ def test_an_archive_of_other_shapes_is_named(tmp_path: Path) -> None:
         ({"settings": ("batch=0",)}, "batch must be positive"),
         ({"settings": ("average=1",)}, "average is out of range"),
         ({"settings": ("bach=2",)}, "unknown setting"),
+        ({"settings": ("crop_width=9",)}, r"(?s)crop_width does not fit.*a multiple of 8"),
     ],
 )
 def test_slips_in_an_order(order: TrainingOrder, change: dict, message: str) -> None:
