@@ -34,6 +34,7 @@ class CurationOrder:
         settings: `key=value` texts that override how models are fitted.
         threads: CPU threads.
         forced: Test scenes are allowed.
+        restorer: Weights of a restorer, for strategies that use one already.
     """
 
     dataset: DatasetInfo
@@ -48,6 +49,7 @@ class CurationOrder:
     settings: tuple[str, ...] = ()
     threads: int = 1
     forced: bool = False
+    restorer: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

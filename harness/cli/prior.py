@@ -78,7 +78,7 @@ def list_priors(plugin_files: tuple[Path, ...], as_json: bool) -> None:
     default="shifted",
     show_default=True,
     metavar="LIST",
-    help="How frames are broken: shifted, underfit, sparse, cycle, cross-camera; separated by commas.",
+    help="How frames are broken: shifted, underfit, sparse, cycle, cross-camera, distilled; comma-separated.",
 )
 @click.option(
     "--cameras", default="", metavar="LIST", help="Sensors to open; default: those of the protocol."
@@ -94,6 +94,9 @@ def list_priors(plugin_files: tuple[Path, ...], as_json: bool) -> None:
     help="At most, per scene and strategy.",
 )
 @click.option("--eig", "with_eig", is_flag=True, help="Add maps of expected information gain.")
+@click.option(
+    "--restorer", type=click.Path(path_type=Path), metavar="FILE", help="Weights, for the strategy distilled."
+)
 @set_option
 @force_option
 @threads_option
@@ -110,6 +113,7 @@ def curate(
     out: Path,
     pairs: int,
     with_eig: bool,
+    restorer: Path | None,
     settings: tuple[str, ...],
     forced: bool,
     threads: int | None,
@@ -140,6 +144,7 @@ def curate(
         settings=settings,
         threads=_threads(threads),
         forced=forced,
+        restorer=restorer,
     )
     click.echo(_work(registry.prior(name), "curate")(order, _tell))
 

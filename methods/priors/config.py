@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from recgen_bench.harness.errors import DataError
 from recgen_bench.methods.priors.schedule import TIMESTEP
@@ -38,6 +39,8 @@ class RestorerConfig:
         context: (tokens, width) of the text; the published network holds CLIP's states of "remove
             degradation", an embedded one learns its few tokens.
         uses_reference: A recorded frame is the second view.
+        reference: "frame": as it was recorded, as published. "road": looked up on the road where there is a
+            vehicle, see `splats.ground`; a small network does not find by attention what belongs together.
         uses_eig: Conditioned on expected information gain.
         timestep: At which the UNet is called.
         residual: The decoder's output is added to the image instead of being it. Off as published; on for
@@ -48,6 +51,7 @@ class RestorerConfig:
     vae: VaeConfig
     context: tuple[int, int]
     uses_reference: bool = True
+    reference: Literal["frame", "road"] = "frame"
     uses_eig: bool = False
     timestep: int = TIMESTEP
     residual: bool = False
@@ -62,6 +66,9 @@ class RestorerConfig:
             if not part.channels or any(width % part.groups for width in part.channels):
                 got = f"{part.channels} channels in {part.groups} groups"
                 raise DataError("a restorer's channels must be multiples of its norm groups", got=got)
+        if not 1 <= vae.skip_views <= 1 + self.uses_reference:
+            expected = "1, or 2 with a reference"
+            raise DataError("a restorer's skips show too many views", got=vae.skip_views, expected=expected)
         if not 0 <= self.timestep < 1000:
             raise DataError("a restorer's timestep is out of range", got=self.timestep, expected="0 to 999")
 
@@ -93,8 +100,18 @@ DIFIX = replace(DIFIX_REF, uses_reference=False)
 
 EMBEDDED = RestorerConfig(
     unet=UnetConfig(channels=(64, 96), heads=(4, 6), attends=(False, True), layers=1, groups=8),
-    vae=VaeConfig(channels=(32, 48, 64), layers=1, groups=8, attention=False, latents=32, scale=1.0, patch=2),
+    vae=VaeConfig(
+        channels=(32, 48, 64),
+        layers=1,
+        groups=8,
+        attention=False,
+        latents=32,
+        scale=1.0,
+        patch=2,
+        skip_views=2,
+    ),
     context=(4, 32),
+    reference="road",
     residual=True,
 )
 """The size this project trains for 240x160 renders on two CPU cores.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
@@ -13,11 +13,13 @@ class Restorer(Protocol):
     Attributes:
         name: Of the prior, for records.
         uses_reference: It looks at a recorded frame of the same place.
+        reference: How it wants to see that: "frame" as recorded, "road" as `splats.ground.on_road` shows it.
         uses_eig: It is conditioned on expected information gain.
     """
 
     name: str
     uses_reference: bool
+    reference: Literal["frame", "road"]
     uses_eig: bool
 
     def restore(self, images: Tensor, references: Tensor | None = None, eig: Tensor | None = None) -> Tensor:

@@ -36,6 +36,7 @@ class OneStepRestorer:
     ) -> None:
         self.name = name
         self.uses_reference = network.config.uses_reference
+        self.reference = network.config.reference
         self.uses_eig = network.config.uses_eig
         self.network = network.requires_grad_(False).to(device).eval()
         self.device = device

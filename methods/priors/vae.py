@@ -49,6 +49,8 @@ class VaeConfig:
         rank: Of the decoder's adapters; 0 for none.
         patch: The image is read and written in squares of this many pixels, whose colours are the channels of
             the finest level; 1 as published. Small networks spend most of their time on the finest level.
+        skip_views: How many views of a sample the skips carry, the frame first; 1 as published. With 2 the
+            decoder also sees the reference at every level, which helps where that lies pixel on pixel.
     """
 
     channels: tuple[int, ...]
@@ -60,6 +62,7 @@ class VaeConfig:
     skips: bool = True
     rank: int = 0
     patch: int = 1
+    skip_views: int = 1
 
     @property
     def factor(self) -> int:
@@ -105,7 +108,7 @@ class SkipVae(nn.Module):
         self.quant_conv, self.post_quant_conv = parts.quant_conv, parts.post_quant_conv
         names = tuple(f"skip_conv_{number}" for number in range(1, levels + 1)) if config.skips else ()
         for name, (come, go) in zip(names, _skip_channels(config.channels), strict=False):
-            skip = nn.Conv2d(come, go, 1, bias=False)
+            skip = nn.Conv2d(come * config.skip_views, go, 1, bias=False)
             nn.init.constant_(skip.weight, 1e-5)
             self.decoder.add_module(name, skip)
         self._names = names

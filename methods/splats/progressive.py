@@ -27,6 +27,7 @@ from recgen_bench.methods.splats.calling import kernels_on
 from recgen_bench.methods.splats.compose import render
 from recgen_bench.methods.splats.eig import Information, model_eig, model_information
 from recgen_bench.methods.splats.eig_weights import pixel_weights, unit
+from recgen_bench.methods.splats.ground import on_road
 from recgen_bench.methods.splats.losses import depth_distance
 from recgen_bench.methods.splats.model import SplatModel
 from recgen_bench.methods.splats.poses import nearest
@@ -232,9 +233,8 @@ def _restored(prior: Any, batch: Sequence[Repair], run: Run) -> list[Tensor]:
     images = torch.stack([each.image.permute(2, 0, 1) for each in batch])
     references = eig = None
     if prior.uses_reference:
-        views = [reference(run.scene.train, each.camera) for each in batch]
-        height, width = images.shape[-2:]
-        references = torch.stack([_as_input(view, height, width) for view in views]).to(images.device)
+        shown = [_reference(prior, run.scene.train, each.camera) for each in batch]
+        references = torch.stack(shown).to(images.device)
     if prior.uses_eig:
         eig = torch.stack([each.guide for each in batch if each.guide is not None])
     answer = _answer(prior, images, references, eig, run)
@@ -270,11 +270,14 @@ def reference(views: Sequence[View], camera: Camera) -> View:
     return views[nearest(camera, [view.camera for view in views])]
 
 
-def _as_input(view: View, height: int, width: int) -> Tensor:
-    """Return a recorded image as (3, height, width) float32 in [0, 1]."""
-    image = torch.from_numpy(view.image).permute(2, 0, 1).float() / 255
-    if image.shape[-2:] != (height, width):
-        image = interpolate(image[None], (height, width), mode="bilinear", antialias=True)[0]
+def _reference(prior: Any, views: Sequence[View], camera: Camera) -> Tensor:
+    """Return what a restorer looks at beside a camera's render, (3, H, W) float32 in [0, 1]."""
+    base = reference(views, camera)
+    pixels = on_road(base, views, camera) if prior.reference == "road" else base.image
+    image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+    size = (camera.height, camera.width)
+    if image.shape[-2:] != size:
+        image = interpolate(image[None], size, mode="bilinear", antialias=True)[0]
     return image
 
 

@@ -129,6 +129,7 @@ class Stub:
 
     name: str = "stub"
     uses_reference: bool = True
+    reference: str = "frame"
     uses_eig: bool = False
     paint: tuple[float, float, float] | None = None
     seen: list[tuple[Tensor, Tensor | None, Tensor | None]] = field(default_factory=list)

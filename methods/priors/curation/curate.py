@@ -14,10 +14,14 @@ from recgen_bench.harness.protocol import canonical_hash
 from recgen_bench.harness.provenance import code_version
 from recgen_bench.harness.scene import Capture
 from recgen_bench.harness.settings import override
+from recgen_bench.harness.weights import file_hash
 from recgen_bench.methods.gaussian_splatting import Demo
 from recgen_bench.methods.priors.curation.folder import VERSION, Entry, read_index, write_archive, write_index
 from recgen_bench.methods.priors.curation.strategies import STRATEGIES
 from recgen_bench.methods.priors.curation.studio import Studio
+from recgen_bench.methods.priors.restorer import Restorer
+from recgen_bench.methods.priors.restoring import OneStepRestorer
+from recgen_bench.methods.priors.stored import load_network
 from recgen_bench.methods.splats.recipe import Recipe
 
 
@@ -80,7 +84,9 @@ def _made(order: CurationOrder, recipe: Recipe, scene: str, strategy: str, file:
         raise DataError("the capture has no views", where=scene)
     # Strategies share models where they train on the same views of the same capture in the same way.
     models = order.out / "models" / _order_hash(order, recipe, scene, "")[:16]
-    studio = Studio(capture, recipe, models, order.pairs, order.with_eig, order.threads)
+    studio = Studio(
+        capture, recipe, models, order.pairs, order.with_eig, order.threads, _restorer(order.restorer)
+    )
     pairs = list(STRATEGIES[strategy](studio))
     sha256 = write_archive(order.out, file, pairs)
     provenance = tuple(pair.provenance for pair in pairs)
@@ -95,6 +101,13 @@ def _opened(order: CurationOrder, scene: str) -> Capture:
     return load_dataset(order.dataset).open(request)
 
 
+def _restorer(path: Path | None) -> Restorer | None:
+    """Return the restorer in a file, named by its content, because models are kept under its name."""
+    if path is None:
+        return None
+    return OneStepRestorer(file_hash(path)[:12], load_network(path))
+
+
 def _order_hash(order: CurationOrder, recipe: Recipe, scene: str, strategy: str) -> str:
     """Return a hash of what decides an archive, or with an empty strategy of what decides the models."""
     facts = {
@@ -107,4 +120,6 @@ def _order_hash(order: CurationOrder, recipe: Recipe, scene: str, strategy: str)
     }
     if strategy:
         facts |= {"strategy": strategy, "pairs": order.pairs, "eig": order.with_eig}
+    if strategy == "distilled" and order.restorer is not None:
+        facts["restorer"] = file_hash(order.restorer)
     return canonical_hash(facts)

@@ -90,14 +90,14 @@ def read_archive(folder: Path, entry: Entry) -> Archive:
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise DataError("is not the archive that the index names", hint=hint, where=str(path))
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            images = [arrays[name] for name in IMAGES]
+            images = (arrays["render"], arrays["target"], arrays["reference"])
             eig = arrays["eig"] if "eig" in arrays.files else None
     except (OSError, KeyError, ValueError, BadZipFile, zlib.error) as error:
         raise DataError(f"is not a readable archive: {error}", hint=hint, where=str(path)) from error
     shapes = {image.shape for image in images}
     if len(shapes) > 1 or any(image.dtype != np.uint8 or image.ndim != 4 for image in images):
         raise DataError("holds images of different shapes", got=sorted(shapes), hint=hint, where=str(path))
-    return Archive(*images, eig)
+    return Archive(*images, eig=eig)
 
 
 def write_index(folder: Path, entries: Sequence[Entry]) -> None:

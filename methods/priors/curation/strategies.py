@@ -13,12 +13,15 @@ from functools import partial
 from types import MappingProxyType
 
 import numpy as np
+import torch
 
 from recgen_bench.harness.errors import DataError
+from recgen_bench.harness.protocol import Convention
 from recgen_bench.harness.scene import Camera, View
 from recgen_bench.harness.trajectory import shift_lane
 from recgen_bench.methods.priors.curation.pair import Pair
 from recgen_bench.methods.priors.curation.studio import Studio
+from recgen_bench.methods.splats.target import Target
 
 FARTHEST = 6.0
 """Metres; the largest lateral shift of the papers' tables."""
@@ -114,6 +117,28 @@ def cross_camera(studio: Studio) -> Iterator[Pair]:
             yield studio.pair(fitted, truth, same_time, "cross-camera")
 
 
+def distilled(studio: Studio) -> Iterator[Pair]:
+    """Render a model that has learned once from frames that a restorer repaired beside the track; ours.
+
+    Loops hand a restorer such renders from their second round on, and so does a filter after the last.
+
+    Raises:
+        DataError: No restorer is given, or the capture is recorded.
+    """
+    if studio.restorer is None:
+        hint = "give the weights of one with --restorer FILE"
+        raise DataError("distilled pairs need a restorer", hint=hint)
+    views, full = studio.capture.views, studio.recipe.iterations
+    first = studio.fit(views, "track", max(1, round(0.6 * full)))
+    repaired = []
+    for truth, reference in _beside(studio, studio.count, "distilled frames"):
+        frame = studio.repaired(first, truth.camera, reference)
+        repaired.append(Target(truth.camera, torch.from_numpy(frame), scale=0.7))
+    second = studio.distil(first, views, repaired, f"distilled-{studio.restorer.name}", round(1.5 * full))
+    for truth, reference in _beside(studio, studio.count):
+        yield studio.pair(second, truth, reference, "distilled")
+
+
 STRATEGIES: Mapping[str, Callable[[Studio], Iterator[Pair]]] = MappingProxyType(
     {
         "shifted": shifted,
@@ -121,20 +146,21 @@ STRATEGIES: Mapping[str, Callable[[Studio], Iterator[Pair]]] = MappingProxyType(
         "sparse": sparse,
         "cycle": cycle,
         "cross-camera": cross_camera,
+        "distilled": distilled,
     }
 )
 """By the names that commands use."""
 
 
-def _beside(studio: Studio, count: int) -> list[tuple[View, View]]:
+def _beside(studio: Studio, count: int, purpose: str = "shifted poses") -> list[tuple[View, View]]:
     """Return views with the truth beside the track, and the recorded views of the same instants."""
-    capture, draw = studio.capture, studio.draw("shifted poses")
+    capture, draw = studio.capture, studio.draw(purpose)
     if capture.oracle is None:
         hint = "use cycle, sparse, underfit or cross-camera on recorded captures"
         what = "the truth beside the track is known in generated worlds only"
         raise DataError(what, got=capture.dataset, hint=hint)
     right, left = capture.drivable or (FARTHEST, FARTHEST)
-    convention = "camera-x" if capture.views[0].camera.ego is None else "ego-y"
+    convention: Convention = "camera-x" if capture.views[0].camera.ego is None else "ego-y"
     poses = []
     for number in range(count):
         reference = capture.views[int(draw.integers(len(capture.views)))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,20 @@ from recgen_bench.harness.errors import DataError
 from recgen_bench.harness.run import Run
 from recgen_bench.harness.scene import Camera, Capture, Image, Scene, View
 from recgen_bench.methods.priors.curation.pair import Pair, Provenance
+from recgen_bench.methods.priors.restorer import Restorer
 from recgen_bench.methods.splats.calling import kernels_on
 from recgen_bench.methods.splats.compose import render
 from recgen_bench.methods.splats.eig import Information, model_eig, model_information
 from recgen_bench.methods.splats.eig_weights import unit
+from recgen_bench.methods.splats.ground import on_road
 from recgen_bench.methods.splats.initialise import extent, initial_model
 from recgen_bench.methods.splats.model import SplatModel
 from recgen_bench.methods.splats.optimise import Trainer, train
 from recgen_bench.methods.splats.recipe import Recipe
-from recgen_bench.methods.splats.target import shuffled, target
+from recgen_bench.methods.splats.target import Target, shuffled, stream, target
+
+SHARE = 0.4
+"""Of the steps of distillation that visit a repaired frame."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +62,7 @@ class Studio:
         count: Pairs that each strategy should yield, at most.
         with_eig: Pairs carry expected information gain.
         threads: CPU threads; they change nothing but the time.
+        restorer: For strategies that use one already; None otherwise.
     """
 
     capture: Capture
@@ -65,6 +71,7 @@ class Studio:
     count: int = 24
     with_eig: bool = False
     threads: int = 1
+    restorer: Restorer | None = None
     _information: dict[str, Information] = field(default_factory=dict)
 
     def draw(self, purpose: str) -> np.random.Generator:
@@ -88,21 +95,62 @@ class Studio:
         if path.is_file():
             return Fitted(label, checkpoint.load(path, SplatModel), cameras, until)
         scene = self._scene(views)
-        run = self._run(scene, name, self.models / f"{label}.snapshot.safetensors")
-        targets = [target(view, "cpu", with_depth=False) for view in views]
+        run = self._run(scene, label)
+        targets = [target(view, "cpu") for view in views]
         with kernels_on(self.threads):
             start = initial_model(scene, targets, self.recipe, run.seed_for("points"))
         trainer = Trainer(start, self.recipe, extent=extent(scene), seed=run.seed_for("densify"))
         model = train(trainer, shuffled(targets, run.seed_for("views")), run, until=until)
-        checkpoint.save(path, model)
-        run.snapshots.clear()
-        return Fitted(label, model, cameras, until)
+        return self._kept(Fitted(label, model, cameras, until), run)
+
+    def distil(
+        self, fitted: Fitted, views: Sequence[View], beside: Sequence[Target], name: str, iterations: int
+    ) -> Fitted:
+        """Return a fitted model after further training in which four of ten steps visit a repaired frame.
+
+        Args:
+            fitted: Where to begin; the learning rates go on where they were.
+            views: Recorded views.
+            beside: Repaired frames.
+            name: Unique in the scene for these frames.
+            iterations: Where to stop.
+        """
+        label = f"{name}-{iterations}"
+        path = self.models / f"{label}.safetensors"
+        if path.is_file():
+            return Fitted(label, checkpoint.load(path, SplatModel), fitted.cameras, iterations)
+        scene = self._scene(views)
+        run = self._run(scene, label)
+        recipe = replace(self.recipe, iterations=iterations)
+        trainer = Trainer(fitted.model.copy(), recipe, extent=extent(scene), seed=run.seed_for("densify"))
+        trainer.iteration = fitted.iterations
+        real = shuffled([target(view, "cpu") for view in views], run.seed_for("views"))
+        made = shuffled(beside, run.seed_for("frames"))
+        seed = run.seed_for("mix")
+
+        def mixed(iteration: int) -> list[Target]:
+            chosen = made if torch.rand((), generator=stream(seed, iteration)) < SHARE else real
+            return chosen(iteration)
+
+        model = train(trainer, mixed, run, until=iterations)
+        return self._kept(Fitted(label, model, fitted.cameras, iterations), run)
 
     def photograph(self, model: SplatModel, camera: Camera) -> Image:
         """Return the (H, W, 3) uint8 frame of a model, rounded as the harness stores frames."""
         with torch.no_grad(), kernels_on(self.threads):
             rgb = render(model, camera).rgb.clamp(0, 1)
         return (rgb * 255).round().to(torch.uint8).numpy()
+
+    def repaired(self, fitted: Fitted, camera: Camera, reference: View) -> Image:
+        """Return the (H, W, 3) uint8 frame of a model after `restorer`."""
+        restorer = self.restorer
+        if restorer is None:
+            raise DataError("there is no restorer", where=self.capture.id)
+        frames = [self.photograph(fitted.model, camera), self.beside(reference, camera)]
+        image, second = (torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255 for frame in frames)
+        eig = torch.from_numpy(self.eig(fitted, camera))[None] if restorer.uses_eig else None
+        made = restorer.restore(image, second, eig)[0].permute(1, 2, 0)
+        return (made * 255).round().to(torch.uint8).numpy()
 
     def pair(self, fitted: Fitted, truth: View, reference: View, strategy: str) -> Pair:
         """Return the pair of a model's frame and the truth through the truth's camera."""
@@ -117,7 +165,11 @@ class Studio:
         )
         eig = self.eig(fitted, truth.camera) if self.with_eig else None
         shown = self.photograph(fitted.model, truth.camera)
-        return Pair(shown, truth.image, reference.image, eig, provenance)
+        return Pair(shown, truth.image, self.beside(reference, truth.camera), eig, provenance)
+
+    def beside(self, reference: View, camera: Camera) -> Image:
+        """Return the (H, W, 3) uint8 reference as embedded restorers look at it, see `on_road`."""
+        return on_road(reference, self.capture.views, camera)
 
     def eig(self, fitted: Fitted, camera: Camera) -> NDArray[np.float32]:
         """Return the (H, W) expected information gain of a frame in [0, 1], given the model's own cameras.
@@ -148,7 +200,13 @@ class Studio:
             world=capture.world,
         )
 
-    def _run(self, scene: Scene, name: str, snapshot: Path) -> Run:
+    def _kept(self, fitted: Fitted, run: Run) -> Fitted:
+        checkpoint.save(self.models / f"{fitted.name}.safetensors", fitted.model)
+        run.snapshots.clear()
+        return fitted
+
+    def _run(self, scene: Scene, label: str) -> Run:
+        snapshot = self.models / f"{label}.snapshot.safetensors"
         return Run(
             scene=scene,
             config=self.recipe,
@@ -160,5 +218,5 @@ class Studio:
             snapshots=Snapshots(snapshot, every_s=60.0),
             report=lambda step, total, values: None,
             weights=lambda weights: self.models,
-            phase=f"curation of {name}",
+            phase=f"curation of {label}",
         )

@@ -43,6 +43,7 @@ class Examples:
         seed: Of every choice.
         batch: Examples per step.
         crop: (height, width) of random windows; a side that is 0, or longer than the image, stays whole.
+        multiple: Windows are cut to multiples of this.
         with_eig: Batches carry maps.
         jitter: Each colour channel of all three images of a pair is multiplied by 1 give or take this much.
         resident: Archives in memory.
@@ -55,6 +56,7 @@ class Examples:
         seed: int,
         batch: int,
         crop: tuple[int, int] = (0, 0),
+        multiple: int = 1,
         with_eig: bool = False,
         jitter: float = 0.0,
         resident: int = 96,
@@ -62,7 +64,8 @@ class Examples:
         if not sources:
             raise DataError("there are no pairs to train on", hint="make some with recgen-bench prior curate")
         self._sources, self._seed, self._batch = tuple(sources), seed, batch
-        self._crop, self._with_eig, self._resident = crop, with_eig, resident
+        self._crop, self._multiple = crop, multiple
+        self._with_eig, self._resident = with_eig, resident
         self._jitter = jitter
         self._loaded: dict[int, Archive] = {}
 
@@ -96,7 +99,7 @@ class Examples:
         """Return render, target and reference (3, h, w) and the map (h, w) of one pair, augmented alike."""
         height, width = archive.render.shape[1:3]
         rows, columns = (
-            _window(size, want, draw) for size, want in zip((height, width), self._crop, strict=True)
+            self._window(size, want, draw) for size, want in zip((height, width), self._crop, strict=True)
         )
         mirror = bool(torch.rand((), generator=draw) < 0.5)
         gains = 1 + self._jitter * (2 * torch.rand(3, 1, 1, generator=draw) - 1)
@@ -111,6 +114,17 @@ class Examples:
             plane = torch.from_numpy(archive.eig[place, rows, columns]).float().clamp(0, 1)
             plane = plane.flip(-1) if mirror else plane
         return (*images, plane)
+
+    def _window(self, size: int, want: int, draw: torch.Generator) -> slice:
+        want = min(want, size) if want > 0 else size
+        want -= want % self._multiple
+        if want == 0:
+            expected = f"at least {self._multiple} pixels"
+            raise DataError("the frames are too small for the network", got=size, expected=expected)
+        if want == size:
+            return slice(0, size)
+        begin = int(torch.randint(size - want + 1, (), generator=draw))
+        return slice(begin, begin + want)
 
 
 def load_archive(source: Source, with_eig: bool) -> Archive:
@@ -134,10 +148,3 @@ def find_sources(folders: Sequence[Path]) -> tuple[Source, ...]:
         DataError: A folder has no index, or the index is damaged.
     """
     return tuple(Source(folder, entry) for folder in folders for entry in read_index(folder))
-
-
-def _window(size: int, want: int, draw: torch.Generator) -> slice:
-    if want <= 0 or want >= size:
-        return slice(0, size)
-    begin = int(torch.randint(size - want + 1, (), generator=draw))
-    return slice(begin, begin + want)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from recgen_bench.harness.checkpoint import Snapshots
 from recgen_bench.harness.curation import Report, TrainingOrder
@@ -68,6 +69,7 @@ def train(order: TrainingOrder, report: Report) -> Path:
         seed=order.seed,
         batch=recipe.batch,
         crop=(recipe.crop_height, recipe.crop_width),
+        multiple=config.multiple,
         with_eig=order.with_eig,
         jitter=recipe.jitter,
         resident=recipe.resident,
@@ -176,8 +178,18 @@ def _network(config: RestorerConfig, start: Path | None) -> OneStepNetwork:
         if config.uses_eig and not stored.config.uses_eig:
             wide = widened(stored.unet.state_dict())
             state |= {f"unet.{name}": value for name, value in wide.items()}
-        load_exactly(network, state)
+        load_exactly(
+            network, {name: _grown(value, network.state_dict()[name]) for name, value in state.items()}
+        )
     return network.train()
+
+
+def _grown(stored: Tensor, wanted: Tensor) -> Tensor:
+    """Return weights with zeros for input channels that the stored network does not have."""
+    if stored.ndim != 4 or stored.shape[1] >= wanted.shape[1]:
+        return stored
+    missing = stored.new_zeros(len(stored), wanted.shape[1] - stored.shape[1], *stored.shape[2:])
+    return torch.cat([stored, missing], dim=1)
 
 
 def _objective(recipe: TrainingRecipe) -> Objective:

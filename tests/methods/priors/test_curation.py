@@ -8,16 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from recgen_bench.harness.curation import CurationOrder, parse_seeds
 from recgen_bench.harness.errors import DataError, PluginError, RecgenError
 from recgen_bench.harness.plugins import load_registry
 from recgen_bench.harness.protocol import Resolution
+from recgen_bench.methods.priors.config import EMBEDDED
 from recgen_bench.methods.priors.curation import curate as curate_module
 from recgen_bench.methods.priors.curation.curate import curate
 from recgen_bench.methods.priors.curation.folder import read_archive, read_index
 from recgen_bench.methods.priors.curation.strategies import STRATEGIES
 from recgen_bench.methods.priors.curation.studio import Studio
+from recgen_bench.methods.priors.onestep import build
+from recgen_bench.methods.priors.stored import Card, save_network
 
 TINY = ("iterations=12", "most_points=300", "sky_size=8", "densify=none")
 WIDTH, HEIGHT = 48, 32
@@ -46,14 +50,23 @@ def order(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Curat
     return CurationOrder(info, small, ("1001",), ("shifted",), tmp_path / "pairs", pairs=4, settings=TINY)
 
 
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A restorer that has learned nothing yet."""
+    torch.manual_seed(0)
+    save_network(tmp_path / "fresh.safetensors", build(EMBEDDED), Card())
+    return tmp_path / "fresh.safetensors"
+
+
 def quiet(done: int, total: int, what: str) -> None:
     """Nobody listens."""
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_pairs_say_where_they_come_from(order: CurationOrder, strategy: str) -> None:
+def test_pairs_say_where_they_come_from(order: CurationOrder, strategy: str, weights: Path) -> None:
     cameras = ("front", "left") if strategy == "cross-camera" else ()
-    curate(replace(order, strategies=(strategy,), cameras=cameras, with_eig=True), quiet)
+    asked = replace(order, strategies=(strategy,), cameras=cameras, with_eig=True, restorer=weights)
+    curate(asked, quiet)
     (entry,) = read_index(order.out)
     archive = read_archive(order.out, entry)
     assert 0 < len(archive) == len(entry.pairs) <= 4
@@ -64,9 +77,9 @@ def test_pairs_say_where_they_come_from(order: CurationOrder, strategy: str) -> 
     assert (archive.eig <= 1).all()
     for place, pair in enumerate(entry.pairs):
         assert (pair.dataset, pair.scene, pair.strategy) == ("street", "1001", strategy)
-        assert 0 < pair.iterations <= 12
+        assert 0 < pair.iterations <= (18 if strategy == "distilled" else 12)
         # A reference that is the answer would teach a restorer to copy it.
-        on_track = strategy == "shifted" and pair.shift == 0
+        on_track = strategy in ("shifted", "distilled") and pair.shift == 0
         assert on_track or not np.array_equal(archive.reference[place], archive.target[place])
         # Even a dozen steps show the street rather than noise.
         error = np.abs(archive.render[place].astype(float) - archive.target[place]).mean()
@@ -121,6 +134,11 @@ def test_a_changed_order_is_made_again(order: CurationOrder) -> None:
 def test_cross_camera_needs_a_rig(order: CurationOrder) -> None:
     with pytest.raises(DataError, match="need a rig"):
         curate(replace(order, strategies=("cross-camera",)), quiet)
+
+
+def test_distilled_pairs_need_a_restorer(order: CurationOrder) -> None:
+    with pytest.raises(DataError, match=r"(?s)need a restorer.*--restorer"):
+        curate(replace(order, strategies=("distilled",)), quiet)
 
 
 def test_recorded_captures_have_no_truth_beside_the_track(

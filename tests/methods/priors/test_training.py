@@ -86,6 +86,13 @@ def test_a_batch_is_fixed_by_its_step_and_augmented_alike(tmp_path: Path) -> Non
     assert torch.allclose(first.renders - first.targets, torch.tensor(60 / 255), atol=1e-6)
 
 
+def test_windows_fit_the_network_whatever_the_frames(tmp_path: Path) -> None:
+    sources = find_sources([write_pairs(tmp_path, ("1000",), size=(13, 30))])
+    for crop, expected in (((0, 0), (8, 24)), ((8, 16), (8, 16)), ((64, 64), (8, 24))):
+        batch = Examples(sources, seed=0, batch=1, crop=crop, multiple=8)(0)
+        assert tuple(batch.renders.shape[2:]) == expected
+
+
 def test_memory_is_bounded_and_all_archives_are_seen(tmp_path: Path) -> None:
     sources = find_sources([write_pairs(tmp_path, tuple(str(1000 + n) for n in range(6)))])
     examples = Examples(sources, seed=0, batch=1, resident=2)

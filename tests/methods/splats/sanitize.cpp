@@ -162,6 +162,10 @@ struct Scene {
   void drive_released(const Kernels& k, const std::string& what, std::size_t pixels) {
     auto doubles = [](const std::vector<float>& v) { return std::vector<double>(v.begin(), v.end()); };
     std::vector<double> groups[] = {doubles(means), doubles(quats), doubles(scales), doubles(opacities), doubles(colors)};
+    for (std::int64_t i = 0; i < in.size; i++) {  // As fisherrf.py does; a length of zero becomes NaN.
+      double *q = groups[1].data() + 4 * i, norm = std::hypot(std::hypot(q[0], q[1]), std::hypot(q[2], q[3]));
+      for (int k = 0; k < 4; k++) q[k] /= norm;
+    }
     Exposure e{groups[0].data(), groups[1].data(), groups[2].data(), groups[3].data(), groups[4].data(), in.size,
                {}, {}, {}, in.fx, in.fy, in.cx, in.cy, in.width, in.height, std::min(in.degree, 1), in.coefficients, 0,
                in.threads};
