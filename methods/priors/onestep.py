@@ -74,7 +74,9 @@ class OneStepNetwork(nn.Module):
             eig = to_latent_size(maps.unsqueeze(1), (latents.shape[-2], latents.shape[-1]))
         clean = self.denoise(latents * self.config.vae.scale, len(views), eig)[:: len(views)]
         shown = self.config.vae.skip_views
-        skips = tuple(skip.unflatten(0, (-1, len(views)))[:, :shown].flatten(1, 2) for skip in encoded.skips)
+        skips = tuple(
+            skip.reshape(-1, len(views), *skip.shape[1:])[:, :shown].flatten(1, 2) for skip in encoded.skips
+        )
         decoded = self.vae.decode(clean / self.config.vae.scale, skips)
         return images + decoded / 2 if self.config.residual else (decoded + 1) / 2
 

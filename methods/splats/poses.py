@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from recgen_bench.harness.errors import DataError
-from recgen_bench.harness.scene import Camera, Scene
+from recgen_bench.harness.scene import Camera, Float, Scene, invert_rigid
 from recgen_bench.harness.trajectory import interpolate_pose, shift_lane
 
 LEAST_SHIFT = 0.05
@@ -41,7 +41,7 @@ def step_towards(current: Sequence[Camera], targets: Sequence[Camera], step: flo
     """Return one camera per target: the nearest current pose moved towards it (Difix3D+, section 4).
 
     Release code: the centre moves by `step`, the orientation turns by the same part of the way, and within
-    one step the target's pose is taken. Time step, intrinsics and size are those of the target.
+    one step the target's pose is taken. Time step, intrinsics, size and vehicle are those of the target.
 
     Args:
         current: At least one.
@@ -53,8 +53,14 @@ def step_towards(current: Sequence[Camera], targets: Sequence[Camera], step: flo
         start = current[nearest(target, current)]
         distance = float(np.linalg.norm(target.centre - start.centre))
         pose = target.c2w if distance <= step else interpolate_pose(start.c2w, target.c2w, step / distance)
-        moved.append(replace(target, c2w=pose, ego=None))
+        moved.append(_mounted(target, pose))
     return tuple(moved)
+
+
+def _mounted(camera: Camera, pose: Float) -> Camera:
+    """Return a camera at another pose, with its vehicle below it as before."""
+    ego = None if camera.ego is None else pose @ invert_rigid(camera.c2w) @ camera.ego
+    return replace(camera, c2w=pose, ego=ego)
 
 
 def spacing(cameras: Sequence[Camera]) -> float:

@@ -306,3 +306,9 @@ def test_a_scene_without_points_actors_and_sky_still_runs(street_scene, make, tm
 def test_settings_out_of_range(name, value):
     with pytest.raises(RecgenError, match=name):
         replace(SMALL, **{name: value})
+
+
+def test_the_demo_is_the_paper_in_small():
+    demo, paper = FaithFusion.presets["demo"], Fusion()
+    scaled = [(iteration * 30_000 // demo.iterations, metres) for iteration, metres in demo.schedule]
+    assert scaled == list(paper.schedule)

@@ -23,7 +23,7 @@ from recgen_bench.methods.priors.curation.folder import (
 from recgen_bench.methods.priors.curation.pair import Pair, Provenance
 from recgen_bench.methods.priors.losses import RestorationLoss
 from recgen_bench.methods.priors.onestep import build
-from recgen_bench.methods.priors.stored import load_network, read_card
+from recgen_bench.methods.priors.stored import Card, load_network, read_card, save_network
 from recgen_bench.methods.priors.training import train as train_module
 from recgen_bench.methods.priors.training.examples import Batch, Examples, find_sources
 from recgen_bench.methods.priors.training.fit import Fit, fit
@@ -183,6 +183,16 @@ def test_a_conditioned_network_starts_from_a_plain_one(order: TrainingOrder, tmp
         made = conditioned(image, image, torch.zeros(1, 16, 16))
     assert conditioned.config == TINY.with_eig()
     assert torch.allclose(made, expected, atol=1e-3)
+
+
+def test_a_network_with_skips_from_the_reference_starts_from_one_without(tmp_path: Path) -> None:
+    narrow = replace(TINY, vae=replace(TINY.vae, skip_views=1))
+    save_network(tmp_path / "narrow.safetensors", build(narrow), Card())
+    grown = train_module._network(TINY, tmp_path / "narrow.safetensors").eval()
+    image, reference = torch.rand(2, 1, 3, 16, 16)
+    with torch.no_grad():
+        expected = load_network(tmp_path / "narrow.safetensors")(image, reference)
+        assert torch.allclose(grown(image, reference), expected, atol=1e-5)
 
 
 def test_a_diverging_training_fails_with_its_step() -> None:

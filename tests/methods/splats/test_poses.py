@@ -65,6 +65,18 @@ def test_steps_go_straight_to_the_target_and_end_there():
     assert all(each.frame == 5 for each in seen)
 
 
+def test_the_vehicle_comes_along():
+    """What stands 2 m behind and 1 m below the camera in its own axes does so after every step."""
+    ego = np.eye(4)
+    ego[:3, 3] = -2, 4, -1
+    goal = camera(0, 4, turn=0.8, ego=ego)
+    (moved,) = step_towards([camera(0, 0, turn=0.2)], [goal], 1.0)
+    for each in (moved, goal):
+        mount = np.linalg.inv(each.c2w) @ each.ego
+        assert mount == pytest.approx(np.linalg.inv(goal.c2w) @ ego)
+    assert step_towards([camera()], [camera(0, 4)], 1.0)[0].ego is None
+
+
 def test_each_target_is_approached_from_the_nearest_pose():
     here = step_towards([camera(0), camera(10)], [camera(2), camera(9.5), camera(14)], 1.0)
     assert [each.centre[0] for each in here] == [1.0, 9.5, 11.0]
