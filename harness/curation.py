@@ -69,6 +69,7 @@ class TrainingOrder:
         threads: CPU threads; results depend on them no more than torch's own kernels do.
         forced: Test scenes are allowed.
         command: What the user typed, for the model card.
+        vgg: torchvision's VGG-16, for the perceptual terms; they are left out without it.
     """
 
     data: tuple[Path, ...]
@@ -83,6 +84,7 @@ class TrainingOrder:
     threads: int = 1
     forced: bool = False
     command: str = ""
+    vgg: Path | None = None
 
 
 def parse_seeds(text: str, option: str = "--seeds") -> tuple[str, ...]:

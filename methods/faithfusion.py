@@ -67,7 +67,8 @@ class Fusion(Progressive):
         sharp_ratio: See there.
         sharp_every: Iterations between two uses of it.
         size_weight: Of the mean square of the background's longest axes.
-        freeze: Pseudo-views do not move or turn the original Gaussians of the background.
+        freeze: Pseudo-views do not move or turn the original Gaussians of the background; as in the release
+            they get no gradient, and momentum from recorded views goes on.
         video: Repair with the paper's video model; never runnable.
     """
 

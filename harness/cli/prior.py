@@ -178,6 +178,12 @@ def curate(
     metavar="LIST",
     help="Scenes to validate on and not to learn from.",
 )
+@click.option(
+    "--vgg",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="torchvision's VGG-16 for the LPIPS and Gram terms, which are left out without it.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @set_option
 @force_option
@@ -192,6 +198,7 @@ def train(
     with_eig: bool,
     start: Path | None,
     held_out: str,
+    vgg: Path | None,
     seed: int,
     settings: tuple[str, ...],
     forced: bool,
@@ -221,6 +228,7 @@ def train(
         threads=_threads(threads),
         forced=forced,
         command=shlex.join(["recgen-bench", *sys.argv[1:]]),
+        vgg=vgg,
     )
     click.echo(_work(load_registry(plugin_files).prior(name), "train")(order, _tell))
 

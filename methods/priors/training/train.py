@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from recgen_bench.harness.phases import exclusive
 from recgen_bench.harness.protocol import canonical_hash
 from recgen_bench.harness.provenance import code_version
 from recgen_bench.harness.settings import override
+from recgen_bench.harness.weights import file_hash
 from recgen_bench.methods.priors.config import DIFIX, DIFIX_REF, EMBEDDED, RestorerConfig
 from recgen_bench.methods.priors.curation.curate import check_seeds
 from recgen_bench.methods.priors.eig_unet import widened
@@ -30,6 +30,7 @@ from recgen_bench.methods.priors.training.fit import Fit, fit
 from recgen_bench.methods.priors.training.objective import Objective
 from recgen_bench.methods.priors.training.recipe import TrainingRecipe
 from recgen_bench.methods.priors.training.validation import Validation, validate
+from recgen_bench.methods.priors.vgg import load_vgg
 
 CONFIGS = {"embedded": EMBEDDED, "difix": DIFIX, "difix-ref": DIFIX_REF}
 """Networks by the names that commands use."""
@@ -55,7 +56,7 @@ def train(order: TrainingOrder, report: Report) -> Path:
     torch.set_num_threads(order.threads)
     torch.manual_seed(order.seed)
     network = _network(config, order.start)
-    objective = _objective(recipe)
+    objective = _objective(recipe, order.vgg)
     training = Fit(
         network,
         objective,
@@ -119,18 +120,29 @@ def _write(
         seed=order.seed,
         trained_on=scenes,
         terms=objective.terms,
-        notes=(f"code {code_version()}",),
+        notes=_notes(order, network.config),
     )
     save_network(order.out, network, card)
     # What is shipped is what is validated: rounded to half precision.
     stored = load_network(order.out)
     validation: Validation | None = validate(stored, held_out) if held_out else None
-    sha256 = hashlib.sha256(order.out.read_bytes()).hexdigest()
+    sha256 = file_hash(order.out)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     text = card_text(order.out.name, card, validation, sha256=sha256, parameters=parameters)
     order.out.with_suffix(".md").write_text(text, "utf-8")
     if validation is not None:
         write_png(order.out.with_suffix(".png"), validation.picture)
+
+
+def _notes(order: TrainingOrder, config: RestorerConfig) -> tuple[str, ...]:
+    notes = [f"code {code_version()}"]
+    if config.uses_reference and config.reference == "road":
+        notes.append("references are aligned on the road plane, see splats/ground.py")
+    if order.vgg is None:
+        notes.append("LPIPS and Gram were left out: no VGG-16 was given")
+    if order.start is not None:
+        notes.append(f"started from {order.start.name}, sha256 {file_hash(order.start)}")
+    return tuple(notes)
 
 
 def _config(order: TrainingOrder) -> RestorerConfig:
@@ -192,9 +204,9 @@ def _grown(stored: Tensor, wanted: Tensor) -> Tensor:
     return torch.cat([stored, missing], dim=1)
 
 
-def _objective(recipe: TrainingRecipe) -> Objective:
+def _objective(recipe: TrainingRecipe, vgg: Path | None) -> Objective:
     weights = LossWeights(recipe.l2, recipe.lpips, recipe.gram, recipe.gram_from)
-    return Objective(RestorationLoss(weights, None), recipe)
+    return Objective(RestorationLoss(weights, None if vgg is None else load_vgg(vgg)), recipe)
 
 
 def _order_hash(
@@ -208,7 +220,8 @@ def _order_hash(
         "config": dataclasses.asdict(config),
         "steps": order.steps,
         "seed": order.seed,
-        "start": None if order.start is None else hashlib.sha256(order.start.read_bytes()).hexdigest(),
+        "start": None if order.start is None else file_hash(order.start),
+        "vgg": None if order.vgg is None else file_hash(order.vgg),
         "archives": [source.entry.sha256 for source in learned],
     }
     return canonical_hash(facts)

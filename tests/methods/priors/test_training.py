@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from recgen_bench.harness.checkpoint import Snapshots
 from recgen_bench.harness.curation import TrainingOrder
@@ -31,6 +32,7 @@ from recgen_bench.methods.priors.training.objective import Objective
 from recgen_bench.methods.priors.training.recipe import TrainingRecipe
 from recgen_bench.methods.priors.training.train import train
 from recgen_bench.methods.priors.training.validation import validate
+from recgen_bench.methods.priors.vgg import vgg_layers
 
 TINY = RestorerConfig(
     unet=UnetConfig((8, 8), (2, 2), (False, True), layers=1, groups=4),
@@ -193,6 +195,21 @@ def test_a_network_with_skips_from_the_reference_starts_from_one_without(tmp_pat
     with torch.no_grad():
         expected = load_network(tmp_path / "narrow.safetensors")(image, reference)
         assert torch.allclose(grown(image, reference), expected, atol=1e-5)
+
+
+def test_the_card_says_what_was_left_out_and_where_it_began(order: TrainingOrder, tmp_path: Path) -> None:
+    train(replace(order, steps=1), quiet)
+    train(replace(order, steps=1, start=order.out, out=tmp_path / "next.safetensors"), quiet)
+    notes = read_card(tmp_path / "next.safetensors").notes
+    assert any("LPIPS and Gram were left out" in note for note in notes)
+    assert any(order.out.name in note and "sha256" in note for note in notes)
+
+
+def test_with_vgg_the_perceptual_terms_take_part(order: TrainingOrder, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_file(vgg_layers().state_dict(), tmp_path / "vgg.safetensors")
+    train(replace(order, steps=1, vgg=tmp_path / "vgg.safetensors"), quiet)
+    assert read_card(order.out).terms[:3] == ("l2", "lpips", "gram")
 
 
 def test_a_diverging_training_fails_with_its_step() -> None:
