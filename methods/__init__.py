@@ -64,7 +64,6 @@ def register_methods(register: Callable[[MethodInfo], None]) -> None:
             presets=("paper", "code", "demo"),
             paper=FAITHFUSION_2025,
             licence="MIT (the authors' release); Apache-2.0 (this implementation)",
-            per_shift=False,
         )
     )
 

@@ -127,17 +127,14 @@ class DifixCode(Difix):
 
 DEMO = Difix(
     **EMBEDDED,
-    iterations=2_400,
-    first=400,
-    every=400,
-    last=2_000,
+    iterations=1_500,
+    first=250,
+    every=250,
+    last=1_250,
     prior="restorer",
     step=0.25,
     step_unit="way",
-    real_scale=1.0,
-    pseudo_scale=0.7,
-    share=0.3,
-    view_stride=2,
+    view_stride=4,
     min_alpha=0.0,
     resumes=False,
 )
