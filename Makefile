@@ -31,8 +31,10 @@ $(VENV)/tools: $(VENV)/package
 	@touch $@
 
 demo: $(VENV)/package
-	$(BIN)/recgen-bench run --method 3dgs --dataset street --scene 0 --shift 3m --out runs/demo
+	$(BIN)/recgen-bench run --method 3dgs --set iterations=1500 --dataset street --scene 0 --shift 3m --out runs/demo
+	$(BIN)/recgen-bench run --method faithfusion --dataset street --scene 0 --shift 3m --out runs/demo
 	$(BIN)/recgen-bench leaderboard runs/demo --format md
+	$(BIN)/recgen-bench export runs/demo/cells/* --sheet runs/demo/sheet.png
 
 test: $(VENV)/tools
 	$(BIN)/python -m pytest -n auto
@@ -53,7 +55,10 @@ sanitize: $(VENV)/python
 
 bench: $(VENV)/tools
 	$(BIN)/python benchmarks/raster.py
+	$(BIN)/python benchmarks/eig.py
 	$(BIN)/python benchmarks/ssim.py
+	$(BIN)/python benchmarks/fid.py
+	$(BIN)/python benchmarks/score.py
 	$(BIN)/python benchmarks/street.py
 	$(BIN)/python benchmarks/overhead.py
 

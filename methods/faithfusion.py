@@ -180,8 +180,8 @@ DEMO = Fusion(
 )
 """The embedded street on two CPU cores: the paper's schedule at a twentieth of its length.
 
-Weights are the release's: continuous ones on L1 and SSIM gain less beside the track for the same loss on it. The
-regularisers of shape are off: with so few Gaussians they cost 0.7 dB on the track and 1.1 dB at 3 m.
+Weights are the release's: continuous ones on L1 and SSIM gain less beside the track for the same loss on
+it. The regularisers of shape are off: with so few Gaussians they cost 0.7 dB on the track and 1.1 dB at 3 m.
 """
 
 

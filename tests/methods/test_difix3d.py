@@ -119,7 +119,7 @@ def test_pseudo_views_are_learnt(driving, make, stub, tmp_path):
     """A restorer that paints everything red makes the poses at the targets redder, the track hardly."""
     scene, _ = driving
     red = stub(paint=(1.0, 0.0, 0.0))
-    config = replace(SMALL, pseudo_scale=1.0, share=0.5)
+    config = replace(SMALL, real_scale=1.0, pseudo_scale=1.0, share=0.5)
     model, phases = trained(Difix3D(), make(scene, config, red), tmp_path / "red")
     plain, _ = trained(Difix3D(), make(scene, config), tmp_path / "plain")
     assert [(p.name, p.generator_calls) for p in phases if p.name.startswith("refine")] == [

@@ -31,6 +31,8 @@ SMALL = replace(
     eig_stride=1,
     spread=False,
     plain_prior="stub",
+    weights="continuous",
+    structure_by_eig=True,
     most_gaussians=400,
 )
 
@@ -306,6 +308,13 @@ def test_a_scene_without_points_actors_and_sky_still_runs(street_scene, make, tm
 def test_settings_out_of_range(name, value):
     with pytest.raises(RecgenError, match=name):
         replace(SMALL, **{name: value})
+
+
+def test_the_demo_goes_as_far_as_it_is_asked_to():
+    demo = FaithFusion.presets["demo"]
+    assert [metres for _, metres in demo.towards(3.0).schedule] == [1.0, 2.0, 3.0, 3.0, 3.0, 3.0, 3.0]
+    assert demo.towards(None) is demo.towards(0.0) is demo
+    assert demo.towards(8.0).reach == Fusion().towards(3.0).reach == 6.0
 
 
 def test_the_demo_is_the_paper_in_small():
