@@ -33,7 +33,7 @@ from recgen_bench.methods.splats.progressive import (
 )
 from recgen_bench.methods.splats.rendering import renderings
 from recgen_bench.methods.splats.target import shuffled, target
-from recgen_bench.methods.splats.training import Training, begin, go_on, write_ply
+from recgen_bench.methods.splats.training import Training, begin, eig, go_on, write_ply
 
 OWN_VIEWS = 40
 """Poses between the recorded ones that a loop without vehicle poses makes for itself."""
@@ -148,6 +148,7 @@ class Difix3D(Method):
     model = Training
     refinement = Repaired
     write_ply = staticmethod(write_ply)
+    eig = staticmethod(eig)
 
     def reconstruct(self, scene: Scene, run: Run) -> Training:
         """Train the base model on the recorded views."""

@@ -42,7 +42,7 @@ from recgen_bench.methods.splats.progressive import (
 from recgen_bench.methods.splats.rendering import renderings
 from recgen_bench.methods.splats.shape import add_shape_gradients
 from recgen_bench.methods.splats.target import Target, shuffled, target
-from recgen_bench.methods.splats.training import Training, begin, go_on, write_ply
+from recgen_bench.methods.splats.training import Training, begin, eig, go_on, write_ply
 
 
 @dataclass(frozen=True)
@@ -192,6 +192,7 @@ class FaithFusion(Method):
     model = Training
     refinement = Repaired
     write_ply = staticmethod(write_ply)
+    eig = staticmethod(eig)
 
     def reconstruct(self, scene: Scene, run: Run) -> Training:
         """Train on the recorded track: L1, SSIM and the depths of scene points (L_ori)."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recgen_bench.harness.gain import GainView
 from recgen_bench.harness.run import Run
+from recgen_bench.harness.scene import Camera
 from recgen_bench.methods.splats import ply
 from recgen_bench.methods.splats.actors import at_frame
 from recgen_bench.methods.splats.calling import kernels_on
+from recgen_bench.methods.splats.eig import Semantics
+from recgen_bench.methods.splats.eig_export import gain_views
 from recgen_bench.methods.splats.gaussians import NAMES, Gaussians
 from recgen_bench.methods.splats.initialise import extent, initial_model
 from recgen_bench.methods.splats.model import SplatModel, Track
@@ -89,6 +93,13 @@ def go_on(
 def write_ply(training: Training, path: Path, frame: int | None) -> None:
     """Write the background as a 3DGS PLY, with the actors of a frame if one is named, without the sky."""
     ply.write_ply(path, at_frame(training.model, frame))
+
+
+def eig(
+    training: Training, known: Sequence[Camera], cameras: Sequence[Camera], semantics: Semantics
+) -> Iterator[GainView]:
+    """Yield the expected information gain of each camera's pixels after the `known` views."""
+    return gain_views(training.model, known, cameras, semantics)
 
 
 def _trainer(model: SplatModel, recipe: Recipe, run: Run) -> Trainer:

@@ -190,3 +190,12 @@ def test_ply(driving, make, tmp_path):
     model = Difix3D().reconstruct(scene, make(scene, replace(SMALL, iterations=2)))
     Difix3D().write_ply(model, tmp_path / "a.ply", None)
     assert (tmp_path / "a.ply").stat().st_size > 1000
+
+
+def test_the_model_tells_what_it_does_not_know(driving, make, tmp_path):
+    scene, _ = driving
+    model, _ = trained(Difix3D(), make(scene, SMALL), tmp_path)
+    known = [view.camera for view in scene.train]
+    (gain,) = Difix3D().eig(model, known, [scene.test[0].camera], "exact")
+    assert gain.eig.shape == (scene.test[0].camera.height, scene.test[0].camera.width)
+    assert np.isfinite(gain.eig).all() and gain.eig.min() >= 0
