@@ -198,4 +198,5 @@ def test_the_model_tells_what_it_does_not_know(driving, make, tmp_path):
     known = [view.camera for view in scene.train]
     (gain,) = Difix3D().eig(model, known, [scene.test[0].camera], "exact")
     assert gain.eig.shape == (scene.test[0].camera.height, scene.test[0].camera.width)
-    assert np.isfinite(gain.eig).all() and gain.eig.min() >= 0
+    assert np.isfinite(gain.eig).all()
+    assert gain.eig.min() >= 0
